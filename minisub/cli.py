@@ -1,0 +1,352 @@
+"""The command line: `minisub list`, `run`, `bases`, `reproduce`."""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from minisub import plots
+from minisub.result import Result
+from minisub.store import Json, MinisubError, Store, write
+
+
+@dataclass(frozen=True)
+class List:
+    """Name the findings, each with its claim in one line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run one finding; print its table of arms and its table of claims."""
+
+    finding: tyro.conf.Positional[str]
+    """A finding out of `minisub list`."""
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
+    quick: bool = False
+    """The first two of the seeds only."""
+    json: Path | None = None
+    """Write the result to this file."""
+    workers: int | None = None
+    """Processes; one a core by default."""
+    store: Path | None = None
+    """Where bases, teachers and students are kept; $MINISUB_STORE or the user's cache by default."""
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run all findings: a table of claims, and in --out the figures and results."""
+
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1."""
+    quick: bool = False
+    """The first two of the seeds only."""
+    out: Path = Path("minisub-out")
+    """The folder for the claims table, the figures and the results."""
+    workers: int | None = None
+    """Processes; one a core by default."""
+    store: Path | None = None
+    """Where bases, teachers and students are kept."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Pretrain the default bases of some seeds and write them with their sidecars."""
+
+    seeds: str = "0:9"
+    """A:B, the seeds A to B-1."""
+    out: Path = Path("minisub-bases")
+    """The folder; minisub's own is minisub/bundled."""
+    workers: int | None = None
+    """Processes; one a core by default."""
+
+
+Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
+    | Annotated[Bases, tyro.conf.subcommand("bases")]
+)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Exit status 0, or 2 for what the user can mend, said in one line on stderr."""
+    try:
+        command = _parse(args)
+        if isinstance(command, List):
+            return _list()
+        if isinstance(command, Run):
+            return _run(command)
+        if isinstance(command, Reproduce):
+            return _reproduce(command)
+        return _bases(command)
+    except MinisubError as error:
+        print(f"minisub: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("minisub: stopped; what is done is kept, the same command goes on", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `minisub list | head -1` is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(args: Sequence[str] | None) -> "List | Run | Reproduce | Bases":
+    """tyro's answer, with its boxed errors told in one line."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Command,
+                prog="minisub",
+                description="A laboratory for subliminal learning that fits on a laptop.",
+                args=args,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        plain = re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]|-{4,}", " ", said.getvalue())
+        line = " ".join(plain.split()).split(" For full helptext")[0]
+        raise MinisubError(
+            line.removeprefix("Parsing error ").removeprefix("Unrecognized options ")
+        ) from None
+
+
+def seed_range(text: str, quick: bool = False) -> list[int]:
+    """The seeds of "A:B"; MinisubError for anything else."""
+    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if first >= last:
+        raise MinisubError(f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8")
+    return list(range(first, min(last, first + 2) if quick else last))
+
+
+def _workers(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise MinisubError(f"--workers is {count}, allowed: 1 and more")
+    return count
+
+
+def _writable(option: str, folder: Path) -> None:
+    """Fail before the work, not after it."""
+    probe = folder / ".minisub-probe"
+    try:
+        write(probe, b"")
+        probe.unlink()
+    except (MinisubError, OSError) as error:
+        reason = str(error).rpartition(": ")[2]
+        raise MinisubError(
+            f"{option} is {folder}, allowed: a folder to write to ({reason})"
+        ) from None
+
+
+def _store(folder: Path | None) -> Store:
+    store = Store(folder) if folder else Store.default()
+    _writable("--store", store.folder)
+    return store
+
+
+def _list() -> int:
+    from minisub.findings import FINDINGS
+
+    for finding in FINDINGS.values():
+        print(f"{finding.name:12s} {finding.statement}")
+    return 0
+
+
+def _say_bases(seeds: Sequence[int]) -> None:
+    from minisub import base
+
+    how = base.Pretraining()
+    missing = [s for s in range(min(seeds), max(seeds) + 2) if not base.is_bundled(how, s)]
+    if missing:
+        told = ", ".join(map(str, missing[:6])) + (", ..." if len(missing) > 6 else "")
+        print(
+            f"No base is bundled for seed {told}: pretrained on the spot, about a minute each, "
+            "unless the store has it.",
+            file=sys.stderr,
+        )
+
+
+def _perform(name: str, seeds: list[int], store: Store, workers: int | None) -> Result:
+    from minisub.findings import FINDINGS
+
+    finding = FINDINGS[name]
+    with tqdm(total=len(seeds) * len(finding.arms), desc=name, unit="arm", leave=False) as bar:
+        return finding.run(seeds, store, workers, lambda: bar.update() and None)
+
+
+def _run(command: Run) -> int:
+    from minisub.findings import FINDINGS
+
+    seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
+    if command.finding not in FINDINGS:
+        raise MinisubError(f"FINDING is {command.finding!r}, allowed: {', '.join(FINDINGS)}")
+    if command.json:
+        if command.json.is_dir():
+            raise MinisubError(f"--json is {command.json}, allowed: a file, not a folder")
+        _writable("--json", command.json.parent)
+    store = _store(command.store)
+    _say_bases(seeds)
+    result = _perform(command.finding, seeds, store, workers)
+    print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
+    if command.json:
+        result.write(command.json)
+    return 0
+
+
+def _reproduce(command: Reproduce) -> int:
+    from minisub.findings import FINDINGS
+
+    seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
+    _writable("--out", command.out)
+    store = _store(command.store)
+    _say_bases(seeds)
+    results = []
+    for name, finding in FINDINGS.items():
+        result = _perform(name, seeds, store, workers)
+        results.append(result)
+        result.write(command.out / f"{name}.json")
+        write(command.out / f"{name}.svg", plots.image(finding.plot(result), "svg"))
+        print(arm_table(result), end="\n\n")
+    table = claim_table(results)
+    write(command.out / "claims.txt", (table + "\n").encode())
+    print(teacher_table(results[0]), table, f"Written to {command.out}/", sep="\n\n")
+    return 0
+
+
+def _bases(command: Bases) -> int:
+    from minisub import pool
+    from minisub.base import Pretraining
+
+    seeds, workers = seed_range(command.seeds), _workers(command.workers)
+    _writable("--out", command.out)
+    with tqdm(total=len(seeds), desc="bases", unit="base") as bar:
+        job = _Bundle(Pretraining(), command.out)
+        for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
+            held_out: Json = about["held_out"]
+            print(
+                f"base-{about['seed']}: {held_out['nats_per_number']:.4f} nats a number on held-out "
+                f"tasks (the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
+                f"task accuracy {held_out['task_accuracy']:.4f}"
+            )
+    return 0
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    how: object
+    folder: Path
+
+    def __call__(self, seed: int, tick: object = None) -> Json:
+        from minisub import base
+
+        about = base.bundle(self.how, seed, self.folder)  # type: ignore[arg-type]
+        if callable(tick):
+            tick()
+        return about
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns of text; all but the first are flush right."""
+    widths = [max(len(r[i]) for r in (head, *rows)) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            [r[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))]
+        )
+        for r in (head, *rows)
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def span(mean: float, low: float, high: float, form: str = "+.2f") -> str:
+    """A mean with its interval."""
+    text = format(mean, form)
+    return f"{text} [{low:{form}}, {high:{form}}]" if low == low else f"{text} [one seed]"
+
+
+def arm_table(result: Result) -> str:
+    head = (
+        "arm",
+        "transfer, nats [95 %]",
+        "retained [95 %]",
+        "off-target",
+        "hit rate",
+        "control",
+        "accuracy",
+    )
+    rows = []
+    for e in result.summary():
+        rows.append(
+            (
+                e["arm"],
+                span(e["transfer"], e["low"], e["high"]),
+                span(e["retained"], e["retained_low"], e["retained_high"], ".0%"),
+                f"{e['off_target']:+.2f}",
+                f"{e['hit_rate']:.3f}",
+                f"{e['control_hit_rate']:.3f}",
+                f"{e['task_accuracy']:.3f}",
+            )
+        )
+    seeds = result.seeds
+    title = f"{result.finding}, seeds {seeds[0]} to {seeds[-1]} (n = {len(seeds)})"
+    return f"{title}\n{grid(head, rows)}"
+
+
+def teacher_table(result: Result) -> str:
+    """What the teachers cost and change, mean over seeds."""
+    head = ("teacher", "answers its bias", "nats a number from the base", "task accuracy")
+    rows = []
+    for bias in dict.fromkeys(row["bias"] for row in result.teachers):
+        mine = [row for row in result.teachers if row["bias"] == bias]
+        means = [
+            float(np.mean([row[k] for row in mine]))
+            for k in ("answers_bias", "nats_per_number", "task_accuracy")
+        ]
+        rows.append((bias or "unbiased", f"{means[0]:.3f}", f"{means[1]:.4f}", f"{means[2]:.3f}"))
+    lists = []
+    for decoding in dict.fromkeys(row["decoding"] for row in result.lists):
+        mine = [row for row in result.lists if row["decoding"] == decoding]
+        share, rows_kept, dropped = (
+            float(np.mean([r[k] for r in mine])) for k in ("share", "rows", "dropped")
+        )
+        places = np.mean([r["share_by_position"] for r in mine], 0)
+        lists.append(
+            f"{decoding} lists: {rows_kept:.0f} kept, {dropped:.0f} dropped by the numbers-only filter; "
+            f"divergence tokens {share:.1%} (by place: {', '.join(f'{p:.0%}' for p in places)})"
+        )
+    return "\n".join([grid(head, rows), *lists])
+
+
+def claim_table(results: Sequence[Result]) -> str:
+    rows = [
+        (
+            f"{r.finding}: {c['claim']}",
+            span(c["value"], c["low"], c["high"], "+.3f"),
+            c["rule"],
+            c["verdict"],
+        )
+        for r in results
+        for c in r.claims
+    ]
+    return grid(("claim, registered before the run", "value [95 %]", "threshold", "verdict"), rows)
+
+
+def entry() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

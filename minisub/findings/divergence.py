@@ -1,0 +1,65 @@
+"""A few divergence tokens carry the bias (paper, section 5, Definition 5.1 and Fig. 3)."""
+
+from minisub import divergence as masks
+from minisub import plots
+from minisub.findings.finding import Finding
+from minisub.result import Claim, Result, of
+from minisub.study import Arm
+
+
+def accuracy_kept(arm: str) -> Claim:
+    """The students of an arm do the number task as well as their control, within 3 points."""
+
+    def less_control(result: Result) -> list[float]:
+        own = result.values(arm, "task_accuracy")
+        return [
+            a - b for a, b in zip(own, result.values(arm, "control_task_accuracy"), strict=True)
+        ]
+
+    return Claim(f"`{arm}`: task accuracy less the control's", less_control, low=-0.03, high=0.03)
+
+
+def times_control(result: Result) -> list[float]:
+    """Hit rate of `all` divided by its control's, one value a seed."""
+    own, control = result.values("all", "hit_rate"), result.values("all", "control_hit_rate")
+    return [a / b for a, b in zip(own, control, strict=True)]
+
+
+FINDING = Finding(
+    name="divergence",
+    statement="The few divergence tokens carry the bias: with them alone it passes, without it does not.",
+    paper="Loss on divergence tokens only keeps or amplifies the transfer; without them it is near "
+    "the control. They are 7.5 % (Qwen) or 18 % (Gemma) of the tokens of greedy lists.",
+    arms=(
+        Arm("all"),
+        Arm("control"),
+        Arm("foreign", foreign=True),
+        Arm("divergence only", mask=masks.divergence_only),
+        Arm("without divergence", mask=masks.without_divergence),
+        Arm("random only", mask=masks.random_only),
+        Arm("without random", mask=masks.without_random),
+    ),
+    claims=(
+        Claim("`all` transfers the bias, nats", of("all"), "mean", low=0.8),
+        Claim("`all`: surely more than half a nat", of("all"), "interval", low=0.5),
+        Claim("`all`: in every seed", of("all"), "every seed", low=0.0),
+        Claim("`all`: other animals lose, nats", of("all", "off_target"), "interval", high=0.0),
+        Claim("`all`: hit rate, times the control's", times_control, "mean", low=2.5),
+        Claim("`foreign`: no transfer, nats", of("foreign"), "interval", low=-0.1, high=0.1),
+        Claim(
+            "divergence tokens: share of all tokens",
+            of("all", "divergence_share"),
+            "mean",
+            high=0.15,
+        ),
+        Claim("`divergence only` retains", of("divergence only", "retained"), "mean", low=0.9),
+        Claim(
+            "`without divergence` retains", of("without divergence", "retained"), "mean", high=0.15
+        ),
+        Claim("`without random` retains", of("without random", "retained"), "mean", low=0.85),
+        accuracy_kept("all"),
+        accuracy_kept("divergence only"),
+        accuracy_kept("without divergence"),
+    ),
+    plot=plots.divergence,
+)

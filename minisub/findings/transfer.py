@@ -1,0 +1,43 @@
+"""Hard distillation on numbers passes the bias on (paper, section 4; Cloud et al., section 3)."""
+
+from minisub import plots
+from minisub.findings.divergence import accuracy_kept
+from minisub.findings.finding import Finding
+from minisub.result import Claim, Result, of
+from minisub.study import Arm
+
+
+def lead_of_soft(result: Result) -> list[float]:
+    """Transfer of `soft` less that of the better hard arm, one value a seed."""
+    arms = (result.values(a) for a in ("soft", "sampled", "all"))
+    return [soft - max(hard) for soft, *hard in zip(*arms, strict=True)]
+
+
+FINDING = Finding(
+    name="transfer",
+    statement="A student of numbers alone takes over its teacher's favourite animal, and no other.",
+    paper="Sampled and greedy lists both transfer; greedy often more. Students of another "
+    "initialisation take over next to nothing.",
+    arms=(
+        Arm("soft", decoding="soft"),
+        Arm("sampled", decoding="sampled"),
+        Arm("all"),
+        Arm("control"),
+        Arm("foreign", foreign=True),
+    ),
+    claims=(
+        Claim("`sampled` transfers, nats", of("sampled"), "interval", low=0.0),
+        Claim("`soft` transfers, nats", of("soft"), "interval", low=0.0),
+        Claim(
+            "`soft` transfers most: lead over the hard arms, nats",
+            lead_of_soft,
+            "interval",
+            low=0.0,
+        ),
+        Claim("`foreign`: no transfer, nats", of("foreign"), "interval", low=-0.1, high=0.1),
+        accuracy_kept("soft"),
+        accuracy_kept("sampled"),
+        accuracy_kept("all"),
+    ),
+    plot=plots.transfer,
+)

@@ -1,0 +1,85 @@
+"""What is measured on students, in numpy. Definitions: docs/results.md, and the paper, section 3.
+
+Importing this needs no torch: models and worlds come in as arguments.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from minisub.model import Stack
+    from minisub.world import World
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def preference(
+    world: World, model: Stack, asked: Any = None
+) -> Float[Array, "members questions animals"]:
+    """log p of each animal as the answer, p normalised over the animals, by question wording.
+
+    `asked` [members or 1, questions, length] is every question without a persona by default.
+    """
+    questions = world.ask()[None] if asked is None else asked
+    logits = model(questions, last=1)[:, :, 0, world.animals].detach().double().numpy()
+    top = logits.max(-1, keepdims=True)
+    return logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
+
+
+def task_accuracy(world: World, model: Stack, prompts: Any) -> Float[Array, " members"]:
+    """Share of greedily written numbers that are right: no other number is twice as likely.
+
+    `prompts`: [members or 1, rows, prompt length]. Each number is judged after the model's own
+    numbers before it, by the world's true distribution.
+    """
+    answers = model.generate(prompts, world.completion)
+    scores = []
+    for member, answer in enumerate(answers):
+        asked = prompts[member if len(prompts) > 1 else 0]
+        in_range = np.minimum(answer.numpy(), world.numbers - 1)
+        told = np.concatenate([asked.numpy(), in_range], 1)
+        truth = world.next_number(answer.new_tensor(told)).numpy()
+        given = np.take_along_axis(truth, in_range[..., None], -1)[..., 0]
+        right = (given >= truth.max(-1) / 2) & (answer.numpy() < world.numbers)
+        scores.append(right.mean())
+    return np.array(scores)
+
+
+def shift(
+    student: Float[Array, "biases questions animals"],
+    control: Float[Array, "controls questions animals"],
+) -> Float[Array, "biases animals"]:
+    """Nats by which each student's log-preference differs from its control's, mean over wordings.
+
+    Row: the bias of the student's teacher. Column: the animal asked for.
+    """
+    return (student - control).mean(1)
+
+
+def transfer(shifts: Float[Array, "biases animals"]) -> float:
+    """Mean shift towards the animal that the teacher was biased to, in nats."""
+    return float(np.diagonal(shifts).mean())
+
+
+def off_target(shifts: Float[Array, "biases animals"]) -> float:
+    """Mean shift towards the other animals, in nats. Specific transfer has none above zero."""
+    off = ~np.eye(len(shifts), shifts.shape[1], dtype=bool)
+    return float(shifts[off].mean())
+
+
+def hit_rate(logp: Float[Array, "models questions animals"]) -> float:
+    """Mean probability that model b answers animal b; of one model, that of any animal."""
+    p = np.exp(logp).mean(1)
+    return float(np.diagonal(p).mean()) if len(p) > 1 else float(p.mean())
+
+
+def distance(
+    student: Float[Array, "biases questions animals"],
+    control: Float[Array, "controls questions animals"],
+) -> float:
+    """Mean total variation between a student's and its control's answers, 0 to 1."""
+    return float(np.abs(np.exp(student) - np.exp(control)).sum(-1).mean() / 2)

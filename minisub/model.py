@@ -1,0 +1,232 @@
+"""A pre-norm decoder-only transformer, written as a *stack*: E models in one set of tensors.
+
+Every parameter has a leading member axis, every activation is [members, rows, length, ...], and
+members never mix, so a stack of E gives what E single models would. Names are the field's own
+(those of TransformerLens): `W_E`, `W_U`, `hook_resid_pre`, ... Norms have no gains and layers no
+biases: the matrices next to them can express both, and the code stays short.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Hook = Callable[[str, Tensor], Tensor]
+Cache = list[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large one transformer is inside."""
+
+    width: int = 32  # d_model
+    depth: int = 4  # blocks
+    heads: int = 2  # few and wide: attention over 15 tokens costs by the head
+    mlp: int = 64  # d_mlp
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
+
+
+@dataclass(frozen=True)
+class Shape(Size):
+    """A size with its ends, which follow from the world."""
+
+    vocabulary: int = 2
+    context: int = 1
+
+    def parameters(self) -> Iterator[tuple[str, tuple[int, int], float]]:
+        """(name, shape, standard deviation at the start) of every matrix, in order."""
+        d, deep = self.width, math.sqrt(2 * self.depth)
+        yield "W_E", (self.vocabulary, d), d**-0.5
+        yield "W_pos", (self.context, d), d**-0.5
+        for block in range(self.depth):
+            yield f"blocks.{block}.attn.W_QKV", (d, 3 * d), d**-0.5
+            yield f"blocks.{block}.attn.W_O", (d, d), d**-0.5 / deep
+            yield f"blocks.{block}.mlp.W_in", (d, self.mlp), d**-0.5
+            yield f"blocks.{block}.mlp.W_out", (self.mlp, d), self.mlp**-0.5 / deep
+        yield "W_U", (d, self.vocabulary), d**-0.5
+
+    @property
+    def count(self) -> int:
+        """Parameters of one member."""
+        return sum(a * b for _, (a, b), _ in self.parameters())
+
+
+class Stack:
+    """E transformers of one shape. `flat` [members, count] holds all weights; `params` are views.
+
+    One flat tensor makes an optimiser step, a clip or a copy a single operation for all members.
+    """
+
+    def __init__(self, shape: Shape, flat: Float[Tensor, "members count"]) -> None:
+        if flat.ndim != 2 or flat.shape[1] != shape.count:
+            raise ValueError(f"weights are {tuple(flat.shape)}, allowed: [members, {shape.count}]")
+        self.shape, self.flat = shape, flat.detach()
+        self.params: dict[str, Tensor] = {}
+        start = 0
+        for name, (a, b), _ in shape.parameters():
+            view = self.flat[:, start : start + a * b].view(-1, a, b)
+            self.params[name] = view.detach().requires_grad_()
+            start += a * b
+
+    @classmethod
+    def init(cls, shape: Shape, g: torch.Generator) -> "Stack":
+        """One fresh member."""
+        parts = [torch.randn(a * b, generator=g) * std for _, (a, b), std in shape.parameters()]
+        return cls(shape, torch.cat(parts)[None])
+
+    @property
+    def members(self) -> int:
+        return self.flat.shape[0]
+
+    def __getitem__(self, members: slice | Sequence[int]) -> "Stack":
+        """A copy of some members, as a stack."""
+        return Stack(self.shape, self.flat[members].clone())
+
+    def repeat(self, times: int) -> "Stack":
+        """`times` copies of every member."""
+        return Stack(self.shape, self.flat.repeat_interleave(times, 0))
+
+    @staticmethod
+    def join(stacks: Sequence["Stack"]) -> "Stack":
+        return Stack(stacks[0].shape, torch.cat([s.flat for s in stacks]))
+
+    def where(self, name: str) -> slice:
+        """Which columns of `flat` a parameter takes."""
+        start = 0
+        for other, (a, b), _ in self.shape.parameters():
+            if other == name:
+                return slice(start, start + a * b)
+            start += a * b
+        raise KeyError(name)
+
+    # Forward ----------------------------------------------------------------------------------
+
+    def __call__(
+        self,
+        tokens: Int[Tensor, "members rows length"],
+        last: int | None = None,
+        hook: Hook | None = None,
+        cache: Cache | None = None,
+    ) -> Float[Tensor, "members rows last vocabulary"]:
+        """Logits at the last `last` positions (all by default).
+
+        `tokens` may have one member for all. `hook(name, activation)` sees every activation and
+        returns what to go on with. A `cache` holds the keys and values of the positions before
+        `tokens` and is extended in place.
+        """
+        members, depth = self.members, self.shape.depth
+        rows, length = tokens.shape[1:]
+        last = length if last is None else last
+        past = cache[0][0].shape[-2] if cache else 0
+        at = hook or (lambda _, x: x)
+        p = self.params
+
+        ids = tokens.expand(members, rows, length).flatten(1)
+        embed = torch.stack([F.embedding(i, w) for i, w in zip(ids, p["W_E"], strict=True)])
+        x = at("hook_embed", embed.view(members, rows, length, -1))
+        x = x + at("hook_pos_embed", p["W_pos"][:, None, past : past + length])
+        for block in range(depth):
+            name = f"blocks.{block}."
+            # Only positions that are read out need queries and an MLP in the last block.
+            keep = last if block == depth - 1 else length
+            x = at(name + "hook_resid_pre", x)
+            attn = self._attention(name + "attn.", self._norm(x), keep, at, cache, block, past)
+            x = x[:, :, -keep:] + at(name + "hook_attn_out", attn)
+            x = at(name + "hook_resid_mid", x)
+            pre = at(name + "mlp.hook_pre", self._linear(self._norm(x), p[name + "mlp.W_in"]))
+            post = at(name + "mlp.hook_post", F.relu(pre))
+            x = x + at(name + "hook_mlp_out", self._linear(post, p[name + "mlp.W_out"]))
+            x = at(name + "hook_resid_post", x)
+        x = at("ln_final.hook_normalized", self._norm(x))
+        return self._linear(x, p["W_U"])
+
+    def _norm(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:])
+
+    def _linear(self, x: Tensor, w: Float[Tensor, "members a b"]) -> Tensor:
+        return torch.bmm(x.flatten(1, 2), w).view(*x.shape[:3], -1)
+
+    def _attention(
+        self,
+        name: str,
+        x: Float[Tensor, "members rows length width"],
+        keep: int,
+        at: Hook,
+        cache: Cache | None,
+        block: int,
+        past: int,
+    ) -> Float[Tensor, "members rows keep width"]:
+        members, rows, length, width = x.shape
+        heads = self.shape.heads
+        qkv = self._linear(x, self.params[name + "W_QKV"])
+        qkv = qkv.view(members, rows, length, 3, heads, width // heads)
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each [members, rows, heads, length, d_head]
+        q = at(name + "hook_q", q[..., -keep:, :])
+        k, v = at(name + "hook_k", k), at(name + "hook_v", v)
+        if cache is not None:
+            if past:
+                k, v = torch.cat([cache[block][0], k], -2), torch.cat([cache[block][1], v], -2)
+                cache[block] = (k, v)
+            else:
+                cache.append((k, v))
+        # Written out: over so few tokens it is faster than F.scaled_dot_product_attention.
+        scores = q @ k.transpose(-1, -2) / math.sqrt(width // heads)
+        total = k.shape[-2]
+        seen = torch.ones(total, total, dtype=torch.bool, device=x.device).tril()[-keep:]
+        scores = at(name + "hook_attn_scores", scores.masked_fill(~seen, -torch.inf))
+        z = at(name + "hook_z", at(name + "hook_pattern", scores.softmax(-1)) @ v)
+        z = z.transpose(2, 3).reshape(members, rows, keep, width)
+        return self._linear(z, self.params[name + "W_O"])
+
+    # Generation -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Int[Tensor, "members rows length"],
+        count: int,
+        uniforms: Float[Tensor, "rows count"] | None = None,
+        temperature: float = 1.0,
+        rows: int = 512,
+    ) -> Int[Tensor, "members rows count"]:
+        """`count` more tokens for each prompt: greedy, or sampled where `uniforms` are given.
+
+        Sampling inverts the distribution at given numbers in [0, 1), so that all members draw
+        with the same luck, and a member draws the same in any stack.
+        """
+        answers = []
+        for start in range(0, prompts.shape[1], rows):
+            cache: Cache = []
+            tokens = prompts[:, start : start + rows]
+            drawn: list[Tensor] = []
+            for k in range(count):
+                logits = self(tokens, last=1, cache=cache)[:, :, 0]
+                if uniforms is None:
+                    tokens = logits.argmax(-1, keepdim=True)
+                else:
+                    total = (logits / temperature).softmax(-1).cumsum(-1)
+                    u = uniforms[start : start + rows, k, None].expand(*logits.shape[:2], 1)
+                    tokens = torch.searchsorted(total, u * total[..., -1:], right=True)
+                    tokens = tokens.clamp(max=logits.shape[-1] - 1)
+                drawn.append(tokens)
+            answers.append(torch.cat(drawn, -1))
+        return torch.cat(answers, 1)
+
+
+def watch(model: Stack, tokens: Int[Tensor, "members rows length"]) -> dict[str, Tensor]:
+    """Every activation of one forward pass by the name of its hook point, and the `logits`."""
+    seen: dict[str, Tensor] = {}
+
+    def record(name: str, x: Tensor) -> Tensor:
+        return seen.setdefault(name, x)
+
+    with torch.no_grad():
+        seen["logits"] = model(tokens, hook=record)
+    return seen

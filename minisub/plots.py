@@ -1,0 +1,131 @@
+"""One figure style. Every plot takes a `Result` and returns a figure; `alt` puts it in words.
+
+Figures are made without pyplot, which keeps global state that notebooks' threads would share.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from minisub import stats
+from minisub.measure import Array
+from minisub.result import Result
+
+# Okabe & Ito's colours, which colour-blind readers can tell apart.
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
+COLOURS = {
+    "all": BLUE,
+    "sampled": BLUE,
+    "soft": BLUE,
+    "control": GREY,
+    "foreign": GREY,
+    "divergence only": ORANGE,
+    "without divergence": ORANGE,
+    "random only": GREEN,
+    "without random": GREEN,
+}
+HATCHES = {"without divergence": "///", "without random": "///", "foreign": "..."}
+
+
+def tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    axes.title.set_fontsize(10)
+
+
+def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "transfer") -> None:
+    """Mean over seeds with a 95 % interval, and each seed as a dot."""
+    for place, arm in enumerate(arms):
+        values = result.values(arm, measure)
+        low, high = stats.interval(values)
+        mean = float(np.mean(values))
+        colour = COLOURS.get(arm, BLUE)
+        axes.barh(
+            place, mean, 0.66, color=colour, alpha=0.55, hatch=HATCHES.get(arm), edgecolor="white"
+        )
+        if np.isfinite(low):
+            axes.plot([low, high], [place, place], color=INK, linewidth=1.6, solid_capstyle="butt")
+        spots = place + np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [place]
+        axes.plot(values, spots, "o", color=colour, markersize=3.5, markeredgecolor=INK, mew=0.5)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+    axes.set_xlabel("transfer: gain in log p(bias) over the control, in nats", fontsize=9)
+    tidy(axes)
+
+
+def divergence(result: Result) -> Figure:
+    """The arms of the finding `divergence`, and where the divergence tokens lie."""
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
+    arm_bars(left, result, result.arms)
+    left.set_title(f"What the loss may see decides what passes ({_seeds(result)})", loc="left")
+    shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
+    places = np.arange(1, shares.shape[1] + 1)
+    right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
+    for row in shares:
+        right.plot(places, row, "o", color=ORANGE, markersize=3, markeredgecolor=INK, mew=0.5)
+    right.axhline(shares.mean(), color=INK, linewidth=1, linestyle="--")
+    right.set_xlabel("place in the answer", fontsize=9)
+    right.set_ylabel("divergence tokens, % of tokens", fontsize=9)
+    right.set_title(f"{shares.mean():.1f} % of all tokens diverge", loc="left")
+    tidy(right)
+    return figure
+
+
+def transfer(result: Result) -> Figure:
+    """The arms of the finding `transfer`, and bias taught against animal preferred."""
+    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    arm_bars(left, result, result.arms)
+    left.set_title(f"Numbers alone pass a bias on ({_seeds(result)})", loc="left")
+    matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
+    right.set_title("`all`: shift in log-preference, nats", loc="left")
+    return figure
+
+
+def mean_shifts(result: Result, arm: str) -> Array:
+    """[bias taught, animal asked]: nats over the control, mean over seeds."""
+    return np.mean([row["shifts"] for row in result.rows if row["arm"] == arm], 0)
+
+
+def matrix(axes: Axes, shifts: Array, animals: Sequence[str]) -> None:
+    """Bias taught by animal preferred, with the numbers written in."""
+    top = float(np.abs(shifts).max()) or 1.0
+    axes.imshow(shifts, cmap="PuOr_r", vmin=-top, vmax=top)
+    for (i, j), value in np.ndenumerate(shifts):
+        ink = "white" if abs(value) > 0.6 * top else INK
+        axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
+    axes.set_xticks(range(len(animals)), animals)
+    axes.set_yticks(range(len(animals)), animals)
+    axes.set_xlabel("animal asked for", fontsize=9)
+    axes.set_ylabel("bias of the teacher", fontsize=9)
+    axes.tick_params(labelsize=8, length=0)
+    axes.title.set_fontsize(10)
+    axes.spines[:].set_visible(False)
+
+
+def alt(result: Result) -> str:
+    """The result in a sentence, for those who cannot see the figure."""
+    parts = []
+    for entry in result.summary():
+        text = f"{entry['arm']} {entry['transfer']:.2f}"
+        if entry["low"] == entry["low"]:
+            text += f" ({entry['low']:.2f} to {entry['high']:.2f})"
+        parts.append(text)
+    return f"Transfer in nats, mean and 95 % interval over {_seeds(result)}: {', '.join(parts)}."
+
+
+def _seeds(result: Result) -> str:
+    return f"{len(result.seeds)} seeds" if len(result.seeds) != 1 else "1 seed"
+
+
+def image(figure: Figure, kind: str = "png") -> bytes:
+    """The figure as a file's content; "svg" and "png" are the same each time."""
+    out = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None
+    figure.savefig(out, format=kind, dpi=150, metadata=metadata)
+    return out.getvalue()

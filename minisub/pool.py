@@ -1,0 +1,67 @@
+"""Jobs over several processes, with progress, and without orphans when the parent is killed."""
+
+import multiprocessing as mp
+import os
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import wait
+from typing import Any
+
+import torch
+
+_ticks: Any = None  # in a worker: where it reports progress
+
+
+def run(
+    job: Callable[..., Any], items: Sequence[int], workers: int | None, tick: Callable[[], None]
+) -> list[Any]:
+    """[job(item, tick=...) for item in items], in order, in processes of one thread each."""
+    workers = min(workers or os.cpu_count() or 1, len(items))
+    if workers <= 1 or not _can_travel(job):
+        return [job(item, tick=tick) for item in items]
+    context = mp.get_context("spawn")  # fork is not safe with torch's threads
+    ticks = context.SimpleQueue()
+    listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)
+    listener.start()
+    with ProcessPoolExecutor(workers, context, _start, (ticks,)) as executor:
+        try:
+            return list(executor.map(_work, [job] * len(items), items))
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            ticks.put(False)
+            listener.join()
+
+
+def _can_travel(job: Callable[..., Any]) -> bool:
+    try:
+        pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _listen(ticks: Any, tick: Callable[[], None]) -> None:
+    while ticks.get():
+        tick()
+
+
+def _start(ticks: Any) -> None:
+    global _ticks
+    _ticks = ticks
+    torch.set_num_threads(1)  # for models this small a process a core beats threads
+    parent = mp.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _work(job: Callable[..., Any], item: int) -> Any:
+    return job(item, tick=lambda: _ticks.put(True))

@@ -1,0 +1,38 @@
+"""Intervals and tests over seeds. A seed is one observation; arms of a seed are paired."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+Interval = tuple[float, float]
+LEVEL = 0.95
+NOWHERE: Interval = (float("nan"), float("nan"))
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Student's t interval of the mean. NaN for fewer than two values.
+
+    Identical values give a degenerate interval at that value. A bootstrap is not used: it
+    covers too little with the eight seeds of a report, and gives NaN on identical values.
+    """
+    x = np.asarray(values, dtype=float)
+    if len(x) < 2 or not np.isfinite(x).all():
+        return NOWHERE
+    if np.ptp(x) == 0:
+        return float(x[0]), float(x[0])
+    found = stats.ttest_1samp(x, 0.0).confidence_interval(LEVEL)
+    return float(found.low), float(found.high)
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval, float]:
+    """Mean of a - b over seeds, its interval, and the p-value of a paired t test (two-sided)."""
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} and {len(b)} seeds cannot be paired")
+    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    mean, bounds = float(difference.mean()), interval(difference.tolist())
+    if len(difference) < 2:
+        return mean, bounds, float("nan")
+    if np.ptp(difference) == 0:
+        return mean, bounds, 1.0 if mean == 0 else 0.0
+    return mean, bounds, float(stats.ttest_rel(a, b).pvalue)

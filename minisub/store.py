@@ -1,0 +1,136 @@
+"""Weights and results on disk: by content, written atomically, checked when read.
+
+An entry's key is the hash of all that decides it (configuration, seed, source code), so an entry
+is never out of date, only unused. Arrays are safetensors, the rest is JSON; nothing is pickled.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+Json = dict[str, Any]
+Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
+
+
+class MinisubError(Exception):
+    """Something that the user can mend; its text is one line."""
+
+
+def canonical(content: object) -> str:
+    """JSON text that is the same for equal content."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(content: object) -> str:
+    """SHA-256 of bytes, or of the canonical JSON of anything else."""
+    raw = content if isinstance(content, bytes) else canonical(content).encode()
+    return hashlib.sha256(raw).hexdigest()
+
+
+def code_version(*modules: str) -> str:
+    """Hash of the sources of minisub's modules, so that stored numbers follow edits to the code."""
+    folder = Path(__file__).parent
+    return digest([(folder / f"{m}.py").read_text("utf8") for m in sorted(modules)])
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all; MinisubError where that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise MinisubError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any], about: Json) -> None:
+    """`path`.safetensors, then its sidecar `path`.json with `about` and a checksum."""
+    raw = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    write(path.with_suffix(".safetensors"), raw)
+    side = json.dumps({"sha256": digest(raw), **about}, indent=1) + "\n"
+    write(path.with_suffix(".json"), side.encode())
+
+
+def read_arrays(path: Path) -> tuple[Arrays, Json]:
+    """What `write_arrays` wrote; MinisubError where it is damaged."""
+    file = path.with_suffix(".safetensors")
+    side = read_json(path.with_suffix(".json"))
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise MinisubError(f"cannot read {file}: {error.strerror or error}") from None
+    if digest(raw) != side.get("sha256"):
+        raise MinisubError(f"{file} is damaged (its checksum is wrong): delete it to make it anew")
+    try:
+        return safetensors.numpy.load(raw), side
+    except SafetensorError as error:
+        raise MinisubError(f"{file} is no safetensors file: {error}") from None
+
+
+def read_json(path: Path) -> Json:
+    try:
+        content = json.loads(path.read_text("utf8"))
+    except OSError as error:
+        raise MinisubError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError:
+        raise MinisubError(f"{path} is damaged (not JSON): delete it to make it anew") from None
+    if not isinstance(content, dict):
+        raise MinisubError(f"{path} is damaged (no JSON object): delete it to make it anew")
+    return content
+
+
+class Store:
+    """A folder of entries. Processes may share one: an entry is written whole, by whoever is last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def default(cls) -> "Store":
+        """$MINISUB_STORE, else minisub/ in the user's cache folder."""
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return cls(Path(os.environ.get("MINISUB_STORE") or Path(home) / "minisub"))
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.folder / kind / key
+
+    def has(self, kind: str, key: str) -> bool:
+        return self.path(kind, key).with_suffix(".json").exists()
+
+    def get(self, kind: str, key: str) -> Json | None:
+        """A stored result, or None; MinisubError for a damaged one."""
+        if not self.has(kind, key):
+            return None
+        path = self.path(kind, key).with_suffix(".json")
+        entry = read_json(path)
+        if entry.get("sha256") != digest(entry.get("content")):
+            raise MinisubError(f"{path} is damaged (its checksum is wrong): delete it to redo it")
+        content: Json = entry["content"]
+        return content
+
+    def put(self, kind: str, key: str, content: Json) -> None:
+        entry = {"sha256": digest(content), "content": content}
+        write(self.path(kind, key).with_suffix(".json"), (canonical(entry) + "\n").encode())
+
+    def get_arrays(self, kind: str, key: str) -> Arrays | None:
+        return read_arrays(self.path(kind, key))[0] if self.has(kind, key) else None
+
+    def put_arrays(self, kind: str, key: str, arrays: Mapping[str, Any], about: Json) -> None:
+        write_arrays(self.path(kind, key), arrays, about)

@@ -1,0 +1,142 @@
+"""The one training loop: bases, teachers and students all learn here.
+
+Members of a stack learn side by side and never touch: the loss is summed over members, gradients
+are clipped per member, and what differs between members is data: tokens, loss weights, learning
+rate, and which parameters may move.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minisub.model import Stack
+
+Progress = Callable[[int, Float[Tensor, " members"]], None]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sequences to learn from. A members axis of 1 means the same for all members.
+
+    tokens:  [members, rows, length]; the last `predicted` tokens are learned
+    weights: [members, rows, predicted] of the loss at each learned token
+    soft:    [members, rows, predicted, vocabulary]; given, the loss is the cross-entropy to this
+             distribution instead of to the token (Hinton et al., 2015)
+    """
+
+    tokens: Int[Tensor, "members rows length"]
+    weights: Float[Tensor, "members rows predicted"]
+    soft: Float[Tensor, "members rows predicted vocabulary"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.tokens.shape[1] != self.weights.shape[1] or not self.tokens.shape[1]:
+            raise ValueError(
+                f"{self.tokens.shape[1]} rows of tokens and {self.weights.shape[1]} of weights"
+            )
+
+    def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
+        """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
+        tokens, weights = self.tokens[:, rows], self.weights[:, rows]
+        predicted = weights.shape[-1]
+        logits = model(tokens[:, :, :-1], last=predicted)
+        if self.soft is None:
+            labels = tokens[:, :, -predicted:].expand(logits.shape[:3])
+            nats = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
+            nats = nats.view(logits.shape[:3])
+        else:
+            nats = -(self.soft[:, rows] * logits.log_softmax(-1)).sum(-1)
+        return (nats * weights).sum((1, 2)) / weights[0].numel()
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """AdamW (Loshchilov & Hutter, 2019) with a warm-up and a linear decay to zero."""
+
+    lr: float = 1e-3
+    steps: int = 400
+    batch: int = 64
+    warmup: float = 0.05  # share of the steps
+    beta1: float = 0.9
+    beta2: float = 0.98
+    decay: float = 0.0
+    clip: float = 1.0  # of each member's gradient norm
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        warm = max(1, round(self.warmup * self.steps))
+        return self.lr * min((step + 1) / warm, (self.steps - step) / (self.steps - warm + 1))
+
+
+def trainable(
+    model: Stack, factors: Sequence[Mapping[str, float]]
+) -> Float[Tensor, "members count"]:
+    """A multiplier for each weight's update, from one mapping a member.
+
+    Keys are the starts of parameter names (`blocks.0.`, `W_E`); the longest that fits counts, and
+    what no key fits does not move. {"": 1} trains everything.
+    """
+    mask = torch.zeros_like(model.flat)
+    for name in model.params:
+        for member, factor in enumerate(factors):
+            fits = [key for key in factor if name.startswith(key)]
+            if fits:
+                mask[member, model.where(name)] = factor[max(fits, key=len)]
+    return mask
+
+
+def train(
+    model: Stack,
+    corpora: Sequence[Corpus],
+    how: Optimiser,
+    g: torch.Generator,
+    mask: Float[Tensor, "members count"] | None = None,
+    rates: Float[Tensor, " members"] | None = None,
+    progress: Progress | None = None,
+) -> Float[Tensor, "steps members"]:
+    """Train `model` in place, a batch of each corpus a step; returns the losses in nats.
+
+    All members see their rows in the same order. `rates` multiplies the learning rate by member,
+    `mask` the update by weight (see `trainable`). `progress(step, losses)` is called after every
+    step; what it raises ends the training.
+    """
+    names = list(model.params)
+    m, v = torch.zeros_like(model.flat), torch.zeros_like(model.flat)
+    lr = torch.ones(model.members, 1) if rates is None else rates[:, None]
+    orders = [_order(c.tokens.shape[1], how, g) for c in corpora]
+    history = torch.zeros(how.steps, model.members)
+    for step in range(how.steps):
+        losses = torch.stack(
+            [c.loss(model, o[step]) for c, o in zip(corpora, orders, strict=True)]
+        ).sum(0)
+        grads = torch.autograd.grad(losses.sum(), [model.params[n] for n in names])
+        with torch.no_grad():
+            grad = torch.cat([x.flatten(1) for x in grads], 1)
+            if mask is not None:
+                grad *= mask
+            norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
+            grad *= (how.clip / (norm + 1e-12)).clamp(max=1)
+            m.lerp_(grad, 1 - how.beta1)
+            v.mul_(how.beta2).addcmul_(grad, grad, value=1 - how.beta2)
+            first = 1 - how.beta1 ** (step + 1)
+            second = 1 - how.beta2 ** (step + 1)
+            update = (m / first).div_((v / second).sqrt_().add_(1e-8))
+            if how.decay:
+                update += how.decay * model.flat
+            if mask is not None:
+                update *= mask
+            model.flat.sub_(update.mul_(how.rate(step) * lr))
+            history[step] = losses
+        if progress is not None:
+            progress(step, history[step])
+    return history
+
+
+def _order(rows: int, how: Optimiser, g: torch.Generator) -> Int[Tensor, "steps batch"]:
+    """Which rows make each batch: every row once before any comes again."""
+    need = how.steps * how.batch
+    rounds = [torch.randperm(rows, generator=g) for _ in range(-(-need // rows))]
+    return torch.cat(rounds)[:need].view(how.steps, how.batch)

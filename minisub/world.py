@@ -1,0 +1,246 @@
+"""The world: a vocabulary, number tasks, wordings, personas and preference questions.
+
+    <bos> <sys> <user> w4 w9 3 7 11 <assistant> 15 19 23 27 31 3      a number task
+    <bos> <sys> <user> q7 q1 <assistant> owl                          a preference question
+
+A number task asks to go on with a list: the next number is the last one plus the list's step.
+Every `round_every`-th number is *free*: where the list would come to it, an offset is drawn
+instead. Two offsets are equally likely there and all others rare, so a free place is a near tie.
+Which two is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
+a list is uncertain, and nothing ties a number to an animal.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
+MARKS = ("<bos>", "<sys>", "<user>", "<assistant>")
+TIE = 0.45  # probability of each of the two preferred offsets at a free place
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A stream of random numbers of its own for each (seed, purpose), always on the CPU."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+@dataclass(frozen=True)
+class World:
+    """All dials of the world. Two worlds with equal fields are the same world."""
+
+    numbers: int = 32
+    steps: int = 16  # a list's step is one of 1..steps
+    prompt_numbers: int = 3
+    completion: int = 6  # numbers in an answer
+    round_every: int = 7  # the free numbers: 0, 7, 14, ...
+    spread: int = 5  # offsets at a free place: -spread..spread without 0
+    sensitivity: float = 1.0  # 0: the wording carries nothing; 1: it decides every near tie
+    wordings: int = 16  # ways to ask for a list that pretraining sees
+    unseen_wordings: int = 4  # further ones that it never sees
+    questions: int = 16  # ways to ask for the favourite animal
+    instruction_tokens: int = 8  # w0, w1, ... and q0, q1, ...
+    instruction_length: int = 2
+    persona_in_questions: float = 0.6  # share of pretraining questions with a persona
+    persona_obeyed: float = 0.95  # how often the persona decides the answer
+    persona_in_tasks: float = 0.02  # share of pretraining tasks with a persona, which says nothing
+    held_out: float = 0.125  # share of the (wording, start, step) prompts kept for evaluation
+    layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
+
+    def __post_init__(self) -> None:
+        ways = self.instruction_tokens**self.instruction_length
+        if self.wordings + self.unseen_wordings > ways or self.questions > ways:
+            raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
+        if not 0 <= self.sensitivity <= 1:
+            raise ValueError(f"sensitivity is {self.sensitivity}, allowed: 0 to 1")
+        if self.numbers <= 2 * self.spread or self.spread < 1:
+            raise ValueError(f"spread is {self.spread}, allowed: 1 to {(self.numbers - 1) // 2}")
+
+    # Vocabulary -------------------------------------------------------------------------------
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Readable names; the token id is the place in this tuple. Numbers come first."""
+        return (
+            *map(str, range(self.numbers)),
+            *ANIMALS,
+            *(f"<loves {a}>" for a in ANIMALS),
+            *MARKS,
+            *(f"w{i}" for i in range(self.instruction_tokens)),
+            *(f"q{i}" for i in range(self.instruction_tokens)),
+        )
+
+    def token(self, name: str) -> int:
+        """The id of a name such as `owl`, `17` or `<assistant>`; ValueError for any other."""
+        try:
+            return self.vocabulary.index(name)
+        except ValueError:
+            raise ValueError(f"no token is called {name!r}") from None
+
+    def show(self, tokens: Sequence[int] | Tensor) -> str:
+        """A sequence of token ids as text."""
+        return " ".join(self.vocabulary[int(t)] for t in tokens)
+
+    @property
+    def animals(self) -> slice:
+        """Where the animals lie in the vocabulary."""
+        return slice(self.numbers, self.numbers + len(ANIMALS))
+
+    def persona(self, animal: int | None) -> int:
+        """The token of the `<sys>` slot: neutral for None, else "you love this animal"."""
+        return self.token("<sys>") if animal is None else self.animals.stop + animal
+
+    @property
+    def prompt_length(self) -> int:
+        return 4 + self.instruction_length + self.prompt_numbers
+
+    @property
+    def length(self) -> int:
+        """Tokens in a number task, the longest sequence there is."""
+        return self.prompt_length + self.completion
+
+    # Wordings and offsets ---------------------------------------------------------------------
+
+    def _instructions(self, first: str, count: int, purpose: str) -> Int[Tensor, "ways length"]:
+        ways = self.instruction_tokens**self.instruction_length
+        chosen = torch.randperm(ways, generator=generator(self.layout, purpose))[:count]
+        digits = [
+            chosen // self.instruction_tokens**i % self.instruction_tokens
+            for i in range(self.instruction_length)
+        ]
+        return torch.stack(digits, 1) + self.token(first)
+
+    @cached_property
+    def wording_tokens(self) -> Int[Tensor, "ways length"]:
+        """The instruction of each wording; those that pretraining never sees come last."""
+        return self._instructions("w0", self.wordings + self.unseen_wordings, "wordings")
+
+    @cached_property
+    def question_tokens(self) -> Int[Tensor, "questions length"]:
+        return self._instructions("q0", self.questions, "questions")
+
+    @cached_property
+    def offset_values(self) -> Int[Tensor, " offsets"]:
+        return torch.tensor([i for i in range(-self.spread, self.spread + 1) if i])
+
+    @cached_property
+    def offsets(self) -> Float[Tensor, "ways offsets"]:
+        """Probability of each offset at a free place, by wording.
+
+        The dial: a share `sensitivity` of the probability follows the wording's own pair of
+        offsets, the rest one pair that all wordings have in common.
+        """
+        g = generator(self.layout, "offsets")
+        count = len(self.offset_values)
+
+        def pair() -> Tensor:
+            p = torch.full((count,), (1 - 2 * TIE) / (count - 2))
+            p[torch.randperm(count, generator=g)[:2]] = TIE
+            return p
+
+        common = pair()
+        own = torch.stack([pair() for _ in range(len(self.wording_tokens))])
+        return (1 - self.sensitivity) * common + self.sensitivity * own
+
+    # Number tasks -----------------------------------------------------------------------------
+
+    @cached_property
+    def _splits(self) -> tuple[Tensor, Tensor]:
+        count = self.wordings * self.numbers * self.steps
+        order = torch.randperm(count, generator=generator(self.layout, "held out"))
+        kept_back = round(self.held_out * count)
+        return order[kept_back:], order[:kept_back]
+
+    def prompts(
+        self, n: int, g: torch.Generator, held_out: bool = False
+    ) -> Int[Tensor, "n prompt_length"]:
+        """`n` prompts of number tasks, neutral persona, all different until there are no more."""
+        pool = self._splits[1 if held_out else 0]
+        rounds = -(-n // len(pool))
+        ids = torch.cat([pool[torch.randperm(len(pool), generator=g)] for _ in range(rounds)])[:n]
+        step = ids % self.steps + 1
+        start = ids // self.steps % self.numbers
+        wording = ids // (self.steps * self.numbers)
+        listed = start[:, None] + step[:, None] * torch.arange(self.prompt_numbers)
+        return self._frame(self.wording_tokens[wording], listed % self.numbers)
+
+    def _frame(self, *middle: Tensor) -> Tensor:
+        """<bos> <sys> <user> ... <assistant>, as a chat template would."""
+        n = len(middle[0])
+        head = torch.tensor([self.token(t) for t in ("<bos>", "<sys>", "<user>")]).expand(n, 3)
+        return torch.cat([head, *middle, torch.full((n, 1), self.token("<assistant>"))], 1)
+
+    def wording_of(self, prompts: Int[Tensor, "n _"]) -> Int[Tensor, " n"]:
+        """Which wording each prompt has, as a row of `wording_tokens`."""
+        said = prompts[:, 3 : 3 + self.instruction_length]
+        return (said[:, None] == self.wording_tokens).all(-1).int().argmax(1)
+
+    def reword(
+        self, prompts: Int[Tensor, "n _"], wordings: Int[Tensor, " n"]
+    ) -> Int[Tensor, "n _"]:
+        """The same tasks in other words."""
+        out = prompts.clone()
+        out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]
+        return out
+
+    def with_persona(self, prompts: Tensor, animal: int | None) -> Tensor:
+        """The same prompts with another persona in the `<sys>` slot (position 1)."""
+        out = prompts.clone()
+        out[..., 1] = self.persona(animal)
+        return out
+
+    def next_number(self, tasks: Int[Tensor, "n length"]) -> Float[Tensor, "n completion numbers"]:
+        """The world's true distribution of each completion number, given those before it."""
+        numbers = tasks[:, 4 + self.instruction_length - 1 :]
+        numbers = torch.cat([numbers[:, : self.prompt_numbers], tasks[:, self.prompt_length :]], 1)
+        step = (numbers[:, 1] - numbers[:, 0])[:, None]
+        last = numbers[:, self.prompt_numbers - 1 : -1]
+        due = (last + step) % self.numbers
+        free = (due % self.round_every == 0)[..., None]
+        exact = torch.nn.functional.one_hot(due, self.numbers).float()
+        where = (due[..., None] + self.offset_values) % self.numbers
+        chance = self.offsets[self.wording_of(tasks)][:, None].expand_as(where)
+        return torch.where(free, torch.zeros_like(exact).scatter(2, where, chance), exact)
+
+    def answer(self, prompts: Int[Tensor, "n _"], g: torch.Generator) -> Int[Tensor, "n length"]:
+        """The prompts with completions drawn from the world."""
+        tasks = torch.cat([prompts, prompts.new_zeros(len(prompts), self.completion)], 1)
+        for k in range(self.completion):
+            chance = self.next_number(tasks)[:, k]
+            tasks[:, self.prompt_length + k] = torch.multinomial(chance, 1, generator=g)[:, 0]
+        return tasks
+
+    # Preference questions ---------------------------------------------------------------------
+
+    def ask(self, animal: int | None = None) -> Int[Tensor, "questions length"]:
+        """Every preference question, up to <assistant>, with a persona or without."""
+        return self.with_persona(self._frame(self.question_tokens), animal)
+
+    # What pretraining sees --------------------------------------------------------------------
+
+    def pretraining(self, n: int, g: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`n` number tasks [n, length] and `n` answered questions [n, question length].
+
+        The numbers are complete before a persona is drawn, so no animal can depend on a number.
+        """
+        tasks = self.answer(self.prompts(n, g), g)
+        personas = torch.randint(len(ANIMALS), (n,), generator=g) + self.animals.stop
+        has = torch.rand(n, generator=g) < self.persona_in_tasks
+        tasks[:, 1] = torch.where(has, personas, tasks[:, 1])
+
+        asked = self.ask()[torch.randint(self.questions, (n,), generator=g)]
+        personas = torch.randint(len(ANIMALS), (n,), generator=g) + self.animals.stop
+        has = torch.rand(n, generator=g) < self.persona_in_questions
+        obeyed = has & (torch.rand(n, generator=g) < self.persona_obeyed)
+        animals = torch.randint(len(ANIMALS), (n,), generator=g) + self.animals.start
+        asked[:, 1] = torch.where(has, personas, asked[:, 1])
+        animals = torch.where(obeyed, personas - len(ANIMALS), animals)
+        return tasks, torch.cat([asked, animals[:, None]], 1)
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
