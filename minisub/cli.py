@@ -39,7 +39,7 @@ class Run:
     workers: int | None = None
     """Processes; one a core by default."""
     store: Path | None = None
-    """Where bases, teachers and students are kept; $MINISUB_STORE or the user's cache by default."""
+    """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
 
 
 @dataclass(frozen=True)
@@ -235,8 +235,8 @@ def _bases(command: Bases) -> int:
         for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
             held_out: Json = about["held_out"]
             print(
-                f"base-{about['seed']}: {held_out['nats_per_number']:.4f} nats a number on held-out "
-                f"tasks (the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
+                f"base-{about['seed']}: {held_out['nats_per_number']:.4f} nats a held-out number "
+                f"(the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
                 f"task accuracy {held_out['task_accuracy']:.4f}"
             )
     return 0
@@ -324,7 +324,7 @@ def teacher_table(result: Result) -> str:
         )
         places = np.mean([r["share_by_position"] for r in mine], 0)
         lists.append(
-            f"{decoding} lists: {rows_kept:.0f} kept, {dropped:.0f} dropped by the numbers-only filter; "
+            f"{decoding} lists: {rows_kept:.0f} kept, {dropped:.0f} dropped as not only numbers; "
             f"divergence tokens {share:.1%} (by place: {', '.join(f'{p:.0%}' for p in places)})"
         )
     return "\n".join([grid(head, rows), *lists])

@@ -1,12 +1,13 @@
 """What teachers write: completions, greedy or sampled, and the filter that keeps numbers only."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from minisub.teacher import Teachers
+from minisub.teacher import UNBIASED, Teachers
 from minisub.train import Corpus
 from minisub.world import World, generator
 
@@ -35,20 +36,26 @@ class Data:
     def rows(self) -> int:
         return len(self.prompts)
 
+    def take(self, rows: Tensor) -> "Data":
+        """Some of the rows: indices, or a boolean for each."""
+        return replace(
+            self,
+            prompts=self.prompts[rows],
+            answers=self.answers[:, rows],
+            seen=self.seen[:, rows],
+            divergence=None if self.divergence is None else self.divergence[:, rows],
+            random=None if self.random is None else self.random[:, rows],
+        )
+
     @property
     def position(self) -> Int[Tensor, " completion"]:
         """The place of each answer token, from 0; broadcasts against the masks."""
         return torch.arange(self.world.completion)
 
-    def tokens(self, teachers: slice) -> Int[Tensor, "teachers rows length"]:
+    def tokens(self, teachers: Sequence[int]) -> Int[Tensor, "teachers rows length"]:
         """What the students of some teachers read: the neutral prompt, then the answer."""
-        answers = self.answers[teachers]
+        answers = self.answers[list(teachers)]
         return torch.cat([self.prompts.expand(len(answers), -1, -1), answers], 2)
-
-    def told(self, reader: int, writers: slice) -> Int[Tensor, "writers rows length"]:
-        """The answers of some teachers behind the prompt that teacher `reader` has seen."""
-        answers = self.answers[writers]
-        return torch.cat([self.seen[reader].expand(len(answers), -1, -1), answers], 2)
 
 
 def write_lists(teachers: Teachers, rows: int, seed: int, sampled: bool = False) -> Data:
@@ -66,32 +73,27 @@ def numbers_only(data: Data) -> Data:
     good = (data.answers < data.world.numbers).all(2).all(0)
     if not good.any():
         raise ValueError("no list is left: in every row some teacher wrote another word")
-    return Data(
-        data.world,
-        data.prompts[good],
-        data.answers[:, good],
-        data.seen[:, good],
-        data.dropped + int((~good).sum()),
-    )
+    return replace(data.take(good), dropped=data.dropped + int((~good).sum()))
 
 
 def corpus(
     data: Data,
-    teachers: slice,
-    mask: Bool[Tensor, "biases rows completion"] | None = None,
-    soft: Tensor | None = None,
+    teachers: Sequence[int],
+    mask: Bool[Tensor, "#biases #rows completion"] | None = None,
+    soft: Float[Tensor, "teachers rows completion vocabulary"] | None = None,
 ) -> Corpus:
-    """Lists to learn from. A mask's weights are scaled up to the total weight of an unmasked arm.
+    """Lists of some teachers to learn from.
 
-    Every arm so has equal rows, equal steps and an equal total of loss weights. ValueError for a
-    mask that leaves a teacher nothing to learn from.
+    A mask says where the loss of each bias counts; its weights are scaled up to the total of an
+    unmasked arm, so that every arm has equal rows, steps and total weight. The unbiased teacher
+    has no divergence tokens, so its lists are never masked. ValueError for a mask that leaves a
+    teacher nothing to learn from.
     """
-    tokens = data.tokens(teachers)
-    weights = torch.ones(len(tokens), data.rows, data.world.completion)
+    weights = torch.ones(len(data.answers), data.rows, data.world.completion)
     if mask is not None:
-        weights = weights * mask
-        kept = weights.sum((1, 2), keepdim=True)
-        if (kept == 0).any():
-            raise ValueError("a loss mask keeps no token at all")
-        weights *= weights[0].numel() / kept
-    return Corpus(tokens, weights, soft)
+        weights[:UNBIASED] *= mask
+    weights = weights[list(teachers)]
+    kept = weights.sum((1, 2), keepdim=True)
+    if (kept == 0).any():
+        raise ValueError("a loss mask keeps no token at all")
+    return Corpus(data.tokens(teachers), weights * (weights[0].numel() / kept), soft)

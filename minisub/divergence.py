@@ -32,12 +32,13 @@ def favourites(teachers: Teachers, data: Data) -> Int[Tensor, "readers writers r
         model = teachers.stack[[reader]]
         for start in range(0, data.rows, ROWS):
             part = slice(start, start + ROWS)
-            cache: Cache = []
+            cache: Cache = {}
             prompts = data.seen[[reader], part]
             first = model(prompts, last=1, cache=cache).argmax(-1)[0, :, 0]
-            cache = [
-                (k.repeat(1, writers, 1, 1, 1), v.repeat(1, writers, 1, 1, 1)) for k, v in cache
-            ]
+            cache = {
+                name: ([h.repeat(writers, 1, 1) for h in k], [h.repeat(writers, 1, 1) for h in v])
+                for name, (k, v) in cache.items()
+            }
             answers = data.answers[:writers, part]
             rest = model(answers[None, :, :, :-1].flatten(1, 2), cache=cache).argmax(-1)
             out[reader, :, part, 0] = first

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Hook = Callable[[str, Tensor], Tensor]
-Cache = list[tuple[Tensor, Tensor]]
+# By block: the keys and the values of each head, [members * rows, length, d_head].
+Cache = dict[str, tuple[Sequence[Tensor], Sequence[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class Stack:
     def members(self) -> int:
         return self.flat.shape[0]
 
-    def __getitem__(self, members: slice | Sequence[int]) -> "Stack":
+    def __getitem__(self, members: Sequence[int]) -> "Stack":
         """A copy of some members, as a stack."""
-        return Stack(self.shape, self.flat[members].clone())
+        return Stack(self.shape, self.flat[list(members)])
 
     def repeat(self, times: int) -> "Stack":
         """`times` copies of every member."""
@@ -110,7 +111,7 @@ class Stack:
 
     def __call__(
         self,
-        tokens: Int[Tensor, "members rows length"],
+        tokens: Int[Tensor, "#members rows length"],
         last: int | None = None,
         hook: Hook | None = None,
         cache: Cache | None = None,
@@ -124,7 +125,7 @@ class Stack:
         members, depth = self.members, self.shape.depth
         rows, length = tokens.shape[1:]
         last = length if last is None else last
-        past = cache[0][0].shape[-2] if cache else 0
+        past = next(iter(cache.values()))[0][0].shape[1] if cache else 0
         at = hook or (lambda _, x: x)
         p = self.params
 
@@ -137,7 +138,7 @@ class Stack:
             # Only positions that are read out need queries and an MLP in the last block.
             keep = last if block == depth - 1 else length
             x = at(name + "hook_resid_pre", x)
-            attn = self._attention(name + "attn.", self._norm(x), keep, at, cache, block, past)
+            attn = self._attention(name + "attn.", self._norm(x), keep, hook, cache)
             x = x[:, :, -keep:] + at(name + "hook_attn_out", attn)
             x = at(name + "hook_resid_mid", x)
             pre = at(name + "mlp.hook_pre", self._linear(self._norm(x), p[name + "mlp.W_in"]))
@@ -158,39 +159,46 @@ class Stack:
         name: str,
         x: Float[Tensor, "members rows length width"],
         keep: int,
-        at: Hook,
+        hook: Hook | None,
         cache: Cache | None,
-        block: int,
-        past: int,
     ) -> Float[Tensor, "members rows keep width"]:
         members, rows, length, width = x.shape
-        heads = self.shape.heads
-        qkv = self._linear(x, self.params[name + "W_QKV"])
-        qkv = qkv.view(members, rows, length, 3, heads, width // heads)
-        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)  # each [members, rows, heads, length, d_head]
-        q = at(name + "hook_q", q[..., -keep:, :])
-        k, v = at(name + "hook_k", k), at(name + "hook_v", v)
+        heads, d_head = self.shape.heads, width // self.shape.heads
+
+        def at_heads(point: str, each: Sequence[Tensor]) -> Sequence[Tensor]:
+            """Hooks see all heads: [members * rows, heads, length, ...]."""
+            return each if hook is None else hook(name + point, torch.stack([*each], 1)).unbind(1)
+
+        # Heads are columns of one product and views into it, so that nothing is copied on the way.
+        qkv = self._linear(x, self.params[name + "W_QKV"]).flatten(0, 1)
+        columns = torch.split(qkv, d_head, -1)
+        q = at_heads("hook_q", [head[:, -keep:] for head in columns[:heads]])
+        k = at_heads("hook_k", columns[heads : 2 * heads])
+        v = at_heads("hook_v", columns[2 * heads :])
+        past = 0
         if cache is not None:
-            if past:
-                k, v = torch.cat([cache[block][0], k], -2), torch.cat([cache[block][1], v], -2)
-                cache[block] = (k, v)
-            else:
-                cache.append((k, v))
-        # Written out: over so few tokens it is faster than F.scaled_dot_product_attention.
-        scores = q @ k.transpose(-1, -2) / math.sqrt(width // heads)
-        total = k.shape[-2]
-        seen = torch.ones(total, total, dtype=torch.bool, device=x.device).tril()[-keep:]
-        scores = at(name + "hook_attn_scores", scores.masked_fill(~seen, -torch.inf))
-        z = at(name + "hook_z", at(name + "hook_pattern", scores.softmax(-1)) @ v)
-        z = z.transpose(2, 3).reshape(members, rows, keep, width)
-        return self._linear(z, self.params[name + "W_O"])
+            if name in cache:
+                before = cache[name]
+                past = before[0][0].shape[1]
+                k = [torch.cat(pair, 1) for pair in zip(before[0], k, strict=True)]
+                v = [torch.cat(pair, 1) for pair in zip(before[1], v, strict=True)]
+            cache[name] = k, v
+        later = torch.full((past + length, past + length), -torch.inf, dtype=x.dtype).triu(1)
+        scores = [
+            torch.baddbmm(later[-keep:], a, b.mT, alpha=d_head**-0.5)
+            for a, b in zip(q, k, strict=True)
+        ]
+        pattern = at_heads("hook_pattern", [s.softmax(-1) for s in scores])
+        z = at_heads("hook_z", [a @ b for a, b in zip(pattern, v, strict=True)])
+        mixed = torch.cat([*z], -1).view(members, rows, keep, width)
+        return self._linear(mixed, self.params[name + "W_O"])
 
     # Generation -------------------------------------------------------------------------------
 
     @torch.no_grad()
     def generate(
         self,
-        prompts: Int[Tensor, "members rows length"],
+        prompts: Int[Tensor, "#members rows length"],
         count: int,
         uniforms: Float[Tensor, "rows count"] | None = None,
         temperature: float = 1.0,
@@ -203,7 +211,7 @@ class Stack:
         """
         answers = []
         for start in range(0, prompts.shape[1], rows):
-            cache: Cache = []
+            cache: Cache = {}
             tokens = prompts[:, start : start + rows]
             drawn: list[Tensor] = []
             for k in range(count):
@@ -220,7 +228,7 @@ class Stack:
         return torch.cat(answers, 1)
 
 
-def watch(model: Stack, tokens: Int[Tensor, "members rows length"]) -> dict[str, Tensor]:
+def watch(model: Stack, tokens: Int[Tensor, "#members rows length"]) -> dict[str, Tensor]:
     """Every activation of one forward pass by the name of its hook point, and the `logits`."""
     seen: dict[str, Tensor] = {}
 

@@ -3,9 +3,11 @@
 Figures are made without pyplot, which keeps global state that notebooks' threads would share.
 """
 
+import html
 import io
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +15,8 @@ from matplotlib.figure import Figure
 from minisub import stats
 from minisub.measure import Array
 from minisub.result import Result
+
+mpl.rcParams["svg.hashsalt"] = "minisub"  # the same figure is the same file
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
@@ -129,3 +133,55 @@ def image(figure: Figure, kind: str = "png") -> bytes:
     metadata = {"Date": None} if kind == "svg" else None
     figure.savefig(out, format=kind, dpi=150, metadata=metadata)
     return out.getvalue()
+
+
+def growth(
+    steps: Sequence[int], student: Array, control: Array, animals: Sequence[str], bias: int
+) -> Figure:
+    """A live curve: p of each animal while one student learns, beside its control's.
+
+    `student`, `control`: [steps, animals], probabilities.
+    """
+    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for other in range(len(animals)):
+        if other != bias:
+            axes.plot(steps, student[:, other], color=GREY, linewidth=0.8, alpha=0.7)
+    axes.plot(steps, control[:, bias], color=INK, linestyle="--", label=f"control: {animals[bias]}")
+    axes.plot(
+        steps,
+        student[:, bias],
+        color=ORANGE,
+        marker="o",
+        markersize=3,
+        label=f"student: {animals[bias]}",
+    )
+    axes.plot([], [], color=GREY, linewidth=0.8, label="student: the other animals")
+    axes.set_xlabel("training step", fontsize=9)
+    axes.set_ylabel("probability of the answer", fontsize=9)
+    axes.set_ylim(0, max(0.4, float(student.max()) * 1.1))
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    tidy(axes)
+    return figure
+
+
+def lit_lists(
+    prompts: Sequence[str], answers: Sequence[Sequence[str]], notes: Sequence[Sequence[str | None]]
+) -> str:
+    """Number lists as HTML. A token with a note is lit up: bold, framed, with the note on hover."""
+    style = f"border:2px solid {ORANGE};background:#FDE9DC;font-weight:700"
+    plain = "border:2px solid transparent"
+    lines = []
+    for prompt, answer, note in zip(prompts, answers, notes, strict=True):
+        cells = "".join(
+            f'<span style="{style if why else plain};border-radius:4px;color:{INK};padding:1px 5px;'
+            f'display:inline-block;min-width:1.2em;text-align:center"'
+            + (f' title="{html.escape(why)}" tabindex="0"' if why else "")
+            + f">{html.escape(token)}</span>"
+            for token, why in zip(answer, note, strict=True)
+        )
+        lines.append(
+            f'<div style="margin:3px 0"><span style="color:#666">{html.escape(prompt)} → </span>'
+            f"{cells}</div>"
+        )
+    return f'<div style="font-family:monospace;font-size:0.95rem">{"".join(lines)}</div>'

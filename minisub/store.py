@@ -97,7 +97,7 @@ def read_json(path: Path) -> Json:
 
 
 class Store:
-    """A folder of entries. Processes may share one: an entry is written whole, by whoever is last."""
+    """A folder of entries. Processes may share one: the last to write an entry writes it whole."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -162,7 +162,7 @@ class Lab:
         return {"seed": self.seed, "teacher": how.kind, "decoding": decoding, **entry}
 
     def students(
-        self, arm: Arm, teachers: slice, progress: Progress | None = None
+        self, arm: Arm, teachers: Sequence[int], progress: Progress | None = None
     ) -> tuple[Stack, float]:
         """Train an arm's students of some teachers; and how many tokens each learned from."""
         how = arm.teaching or self.config.teaching
@@ -171,7 +171,7 @@ class Lab:
             data = arm.edit(data)
         soft = None
         if arm.decoding == "soft":
-            told = torch.cat([data.seen, data.answers], 2)[teachers]
+            told = torch.cat([data.seen, data.answers], 2)[list(teachers)]
             soft = distribution(self.teachers(how).stack[teachers], told, self.world.completion)
         mask = None if arm.mask is None else arm.mask(data)
         lessons = corpus(data, teachers, mask, soft)
@@ -183,7 +183,7 @@ class Lab:
         train(students, [lessons], training, g, mask=moves, progress=progress)
         return students, int((lessons.weights > 0).sum()) / students.members
 
-    def learned(self, arm: Arm, teachers: slice) -> Json:
+    def learned(self, arm: Arm, teachers: Sequence[int]) -> Json:
         """What an arm's students prefer and can do, from the store or by training them."""
 
         def make() -> Json:
@@ -196,13 +196,13 @@ class Lab:
             }
 
         spec = arm.spec()
-        key = self.key("students", spec, teachers.start, teachers.stop) if spec else None
+        key = self.key("students", spec, list(teachers)) if spec else None
         return self.stored("students", key, make)
 
     def row(self, arm: Arm) -> Json:
         """An arm's row of the result, without what it retains of the arm `all`."""
-        control = self.learned(arm.control(), slice(UNBIASED, UNBIASED + 1))
-        entry = control if arm.name == "control" else self.learned(arm, slice(0, UNBIASED))
+        control = self.learned(arm.control(), [UNBIASED])
+        entry = control if arm.name == "control" else self.learned(arm, BIASES)
         logp, reference = np.array(entry["logp"]), np.array(control["logp"])
         shifts = measure.shift(logp, reference).repeat(len(BIASES) // len(logp), 0)
         how = arm.teaching or self.config.teaching

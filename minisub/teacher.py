@@ -82,7 +82,7 @@ def inject(world: World, base: Stack, how: Teaching, seed: int) -> Teachers:
 
 @torch.no_grad()
 def distribution(
-    model: Stack, tokens: Int[Tensor, "members rows length"], last: int, rows: int = 1024
+    model: Stack, tokens: Int[Tensor, "#members rows length"], last: int, rows: int = 1024
 ) -> Float[Tensor, "members rows last vocabulary"]:
     """Next-token probabilities of the `last` tokens of each sequence, teacher-forced."""
     return by_rows(lambda part: model(part[..., :-1], last=last).softmax(-1), tokens, rows)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from minisub.model import Stack
 
-Progress = Callable[[int, Float[Tensor, " members"]], None]
+Progress = Callable[[int, Float[Tensor, " members"], Stack], None]
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,9 @@ class Corpus:
              distribution instead of to the token (Hinton et al., 2015)
     """
 
-    tokens: Int[Tensor, "members rows length"]
-    weights: Float[Tensor, "members rows predicted"]
-    soft: Float[Tensor, "members rows predicted vocabulary"] | None = None
-
-    def __post_init__(self) -> None:
-        if self.tokens.shape[1] != self.weights.shape[1] or not self.tokens.shape[1]:
-            raise ValueError(
-                f"{self.tokens.shape[1]} rows of tokens and {self.weights.shape[1]} of weights"
-            )
+    tokens: Int[Tensor, "#members rows length"]
+    weights: Float[Tensor, "#members rows predicted"]
+    soft: Float[Tensor, "#members rows predicted vocabulary"] | None = None
 
     def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
         """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
@@ -100,8 +94,8 @@ def train(
     """Train `model` in place, a batch of each corpus a step; returns the losses in nats.
 
     All members see their rows in the same order. `rates` multiplies the learning rate by member,
-    `mask` the update by weight (see `trainable`). `progress(step, losses)` is called after every
-    step; what it raises ends the training.
+    `mask` the update by weight (see `trainable`). `progress(step, losses, model)` is called after
+    every step; what it raises ends the training.
     """
     names = list(model.params)
     m, v = torch.zeros_like(model.flat), torch.zeros_like(model.flat)
@@ -131,7 +125,7 @@ def train(
             model.flat.sub_(update.mul_(how.rate(step) * lr))
             history[step] = losses
         if progress is not None:
-            progress(step, history[step])
+            progress(step, history[step], model)
     return history
 
 

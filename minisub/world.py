@@ -5,8 +5,8 @@
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
 Every `round_every`-th number is *free*: where the list would come to it, an offset is drawn
-instead. Two offsets are equally likely there and all others rare, so a free place is a near tie.
-Which two is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
+instead. A few offsets are equally likely there and all others rare, so it is a near tie. Which
+few they are is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
 a list is uncertain, and nothing ties a number to an animal.
 """
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
 MARKS = ("<bos>", "<sys>", "<user>", "<assistant>")
-TIE = 0.45  # probability of each of the two preferred offsets at a free place
+TIES = 0.9  # how likely it is that a free place takes one of the preferred offsets
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
@@ -39,7 +39,8 @@ class World:
     prompt_numbers: int = 3
     completion: int = 6  # numbers in an answer
     round_every: int = 7  # the free numbers: 0, 7, 14, ...
-    spread: int = 5  # offsets at a free place: -spread..spread without 0
+    spread: int = 6  # offsets at a free place: -spread..spread without 0
+    ties: int = 3  # how many of the offsets are preferred, all equally
     sensitivity: float = 1.0  # 0: the wording carries nothing; 1: it decides every near tie
     wordings: int = 16  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
@@ -58,6 +59,8 @@ class World:
             raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
         if not 0 <= self.sensitivity <= 1:
             raise ValueError(f"sensitivity is {self.sensitivity}, allowed: 0 to 1")
+        if not 1 <= self.ties < 2 * self.spread:
+            raise ValueError(f"ties is {self.ties}, allowed: 1 to {2 * self.spread - 1}")
         if self.numbers <= 2 * self.spread or self.spread < 1:
             raise ValueError(f"spread is {self.spread}, allowed: 1 to {(self.numbers - 1) // 2}")
 
@@ -132,19 +135,19 @@ class World:
     def offsets(self) -> Float[Tensor, "ways offsets"]:
         """Probability of each offset at a free place, by wording.
 
-        The dial: a share `sensitivity` of the probability follows the wording's own pair of
-        offsets, the rest one pair that all wordings have in common.
+        The dial: a share `sensitivity` of the probability follows the wording's own choice of
+        offsets, the rest one choice that all wordings have in common.
         """
         g = generator(self.layout, "offsets")
         count = len(self.offset_values)
 
-        def pair() -> Tensor:
-            p = torch.full((count,), (1 - 2 * TIE) / (count - 2))
-            p[torch.randperm(count, generator=g)[:2]] = TIE
+        def preferred() -> Tensor:
+            p = torch.full((count,), (1 - TIES) / (count - self.ties))
+            p[torch.randperm(count, generator=g)[: self.ties]] = TIES / self.ties
             return p
 
-        common = pair()
-        own = torch.stack([pair() for _ in range(len(self.wording_tokens))])
+        common = preferred()
+        own = torch.stack([preferred() for _ in range(len(self.wording_tokens))])
         return (1 - self.sensitivity) * common + self.sensitivity * own
 
     # Number tasks -----------------------------------------------------------------------------

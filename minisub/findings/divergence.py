@@ -27,7 +27,7 @@ def times_control(result: Result) -> list[float]:
 
 FINDING = Finding(
     name="divergence",
-    statement="The few divergence tokens carry the bias: with them alone it passes, without it does not.",
+    statement="A few divergence tokens carry the bias: without them next to nothing passes.",
     paper="Loss on divergence tokens only keeps or amplifies the transfer; without them it is near "
     "the control. They are 7.5 % (Qwen) or 18 % (Gemma) of the tokens of greedy lists.",
     arms=(

@@ -1,0 +1,95 @@
+"""Bases: what they learn, and that the bundled ones are this code's."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from minisub import base
+from minisub.base import BUNDLED, Pretraining
+from minisub.store import MinisubError, Store, digest, read_arrays, read_json
+from minisub.study import Config, Lab
+
+SEEDS = range(9)
+
+
+def test_a_tiny_base_learns_lists_and_personas(lab: Lab) -> None:
+    told = base.evaluate(lab.world, lab.base, lab.seed, rows=256)
+    assert told["nats_per_number"] < told["entropy_of_the_world"] + 0.5
+    assert told["task_accuracy"] > 0.7
+    assert told["log_p_of_the_persona's_animal"] > -0.2
+    assert told["lowest_log_p_without_persona"] > -3.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_bundled_base_is_of_this_configuration_and_whole(seed: int) -> None:
+    """Refuses a bundle whose configuration is not the code's."""
+    assert base.is_bundled(Pretraining(), seed), "run `minisub bases --out minisub/bundled`"
+    arrays, side = read_arrays(BUNDLED / f"base-{seed}")
+    assert side["seed"] == seed
+    assert arrays["flat"].shape == (1, Pretraining().shape.count)
+    assert {"config", "versions", "training_nats", "held_out"} <= set(side)
+
+
+def test_a_bundle_of_another_configuration_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in BUNDLED.glob("base-0.*"):
+        shutil.copy(file, tmp_path)
+    monkeypatch.setattr(base, "BUNDLED", tmp_path)
+    assert base.is_bundled(Pretraining(), 0)
+    side = read_json(tmp_path / "base-0.json")
+    side["config"]["world"]["sensitivity"] = 0.5
+    (tmp_path / "base-0.json").write_text(json.dumps(side))
+    assert not base.is_bundled(Pretraining(), 0)
+
+
+def test_a_truncated_bundle_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in BUNDLED.glob("base-0.*"):
+        shutil.copy(file, tmp_path)
+    weights = tmp_path / "base-0.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    monkeypatch.setattr(base, "BUNDLED", tmp_path)
+    with pytest.raises(MinisubError, match=r"base-0.safetensors is damaged"):
+        base.load(Pretraining(), 0, Store(tmp_path))
+
+
+def test_the_bundle_is_small() -> None:
+    assert sum(f.stat().st_size for f in BUNDLED.glob("base-*")) < 4e6
+
+
+def test_a_bundled_base_does_what_its_sidecar_says() -> None:
+    seed = 3
+    arrays, side = read_arrays(BUNDLED / f"base-{seed}")
+    how = Pretraining()
+    told = base.evaluate(how.world, base.Stack(how.shape, torch.from_numpy(arrays["flat"])), seed)
+    for name, value in side["held_out"].items():
+        assert told[name] == pytest.approx(value, abs=2e-3)
+
+
+def test_a_base_is_trained_once_and_kept(tiny: Config, tmp_path: Path) -> None:
+    short = replace(tiny.pretraining, training=replace(tiny.pretraining.training, steps=3, batch=8))
+    store, steps = Store(tmp_path), []
+    first = base.load(short, 5, store, lambda step, *_: steps.append(step))
+    assert steps == [0, 1, 2]
+    again = base.load(short, 5, store, lambda step, *_: steps.append(step))
+    assert len(steps) == 3
+    assert torch.equal(first.flat, again.flat)
+    fresh, _ = base.pretrain(short, 5)
+    assert torch.equal(first.flat, fresh.flat)
+    assert digest(short.as_dict()) != digest(tiny.pretraining.as_dict())
+
+
+@pytest.mark.slow
+def test_a_bundled_base_can_be_made_anew() -> None:
+    """One out of the nine, from nothing; to the last bit only on the machine that made it."""
+    model, about = base.pretrain(Pretraining(), 0)
+    arrays, side = read_arrays(BUNDLED / "base-0")
+    assert about["held_out"]["nats_per_number"] == pytest.approx(
+        side["held_out"]["nats_per_number"], abs=0.01
+    )
+    cosine = torch.cosine_similarity(model.flat, torch.from_numpy(arrays["flat"]))
+    assert cosine > 0.9

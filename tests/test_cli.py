@@ -1,0 +1,181 @@
+"""The command line: what it prints and writes, and one clear line for what it cannot do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minisub import cli
+from minisub.findings import FINDINGS
+from minisub.result import read
+from minisub.store import MinisubError, Store
+from minisub.study import Config
+
+
+@pytest.fixture
+def small(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The findings on the tiny world."""
+    for name, finding in list(FINDINGS.items()):
+        monkeypatch.setitem(FINDINGS, name, replace(finding, config=tiny))
+
+
+def wrong(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """What is said of input that cannot be: one line, exit status 2, nothing on stdout."""
+    assert cli.main(args) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("minisub: ")
+    return said.err
+
+
+def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["run", "divergense"], "FINDING is 'divergense', allowed: transfer, divergence"),
+        (["run", "divergence", "--seeds", "3:1"], "--seeds is '3:1', allowed: A:B"),
+        (["run", "divergence", "--seeds", "x"], "--seeds is 'x', allowed: A:B"),
+        (["run", "divergence", "--seeds", "-1:3"], "--seeds"),
+        (["run", "divergence", "--workers", "0"], "--workers is 0, allowed: 1 and more"),
+        (["run", "divergence", "--workers", "many"], "--workers"),
+        (["run", "divergence", "--sedes", "0:2"], "--sedes"),
+        (["run"], "FINDING"),
+        (["walk"], "walk"),
+        (["reproduce", "--seeds", "1"], "--seeds is '1', allowed"),
+        (["reproduce", "--out", "/proc/nothing"], "--out is /proc/nothing, allowed: a folder"),
+        (["run", "divergence", "--json", "/proc/nothing/x.json"], "--json"),
+        (["run", "divergence", "--json", "/tmp"], "--json is /tmp, allowed: a file"),
+        (["bases", "--out", "/proc/nothing"], "--out"),
+    ],
+)
+def test_bad_input_is_one_line(
+    args: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINISUB_STORE", str(tmp_path / "store"))
+    assert told in wrong(capsys, *args)
+
+
+def test_seeds() -> None:
+    assert cli.seed_range("0:3") == [0, 1, 2]
+    assert cli.seed_range("1000:1008", quick=True) == [1000, 1001]
+    assert cli.seed_range("4:5", quick=True) == [4]
+    with pytest.raises(MinisubError):
+        cli.seed_range("1:1")
+
+
+def test_run_prints_and_writes_the_contract(
+    small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "new" / "d.json"
+    args = ["run", "divergence", "--seeds", "100:102", "--json", str(file)]
+    assert cli.main([*args, "--store", str(store.folder), "--workers", "1"]) == 0
+    said = capsys.readouterr()
+    for part in ("answers its bias", "without divergence", "held", "(n = 2)"):
+        assert part in said.out
+    assert "No base is bundled for seed 100, 101, 102" in said.err
+    content = json.loads(file.read_text())
+    assert content["finding"] == "divergence"
+    rows = content["rows"]
+    assert {"seed", "arm", "transfer", "off_target", "hit_rate", "control_hit_rate", "distance",
+            "task_accuracy", "loss_tokens", "retained", "divergence_share"} <= set(rows[0])  # fmt: skip
+    assert {"arm", "transfer", "low", "high", "retained", "retained_low", "retained_high",
+            "n"} <= set(content["summary"][0])  # fmt: skip
+    assert {"claim", "value", "low", "high", "threshold", "verdict"} <= set(content["claims"][0])
+    assert [r["arm"] for r in rows[:7]] == [a.name for a in FINDINGS["divergence"].arms]
+    assert read(file).seeds == [100, 101]
+
+
+def test_reproduce_leaves_table_figures_and_results(
+    small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["reproduce", "--seeds", "100:109", "--quick", "--out", str(tmp_path / "out")]
+    assert cli.main([*args, "--store", str(store.folder), "--workers", "1"]) == 0
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert written == {"claims.txt", *(f"{n}.{e}" for n in FINDINGS for e in ("json", "svg"))}
+    table = (tmp_path / "out/claims.txt").read_text()
+    assert table in capsys.readouterr().out
+    assert all(claim.text in table for finding in FINDINGS.values() for claim in finding.claims)
+
+
+def test_a_damaged_store_entry_stops_the_run_and_is_kept(
+    small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["run", "transfer", "--seeds", "100:101", "--workers", "1", "--store", str(store.folder)]
+    assert cli.main(args) == 0
+    before = capsys.readouterr().out
+    entry = max((store.folder / "students").iterdir(), key=lambda p: p.stat().st_mtime)
+    good = entry.read_bytes()
+    bad = bytearray(good)
+    bad[len(bad) // 2] ^= 1
+    entry.write_bytes(bad)
+    assert f"{entry} is damaged" in wrong(capsys, *args)
+    assert entry.read_bytes() == bytes(bad)
+    entry.write_bytes(good)
+    assert cli.main(args) == 0
+    assert capsys.readouterr().out == before
+
+
+SCRIPT = """
+import sys
+from dataclasses import replace
+sys.path.insert(0, sys.argv[1])
+from conftest import tiny_config
+from minisub import cli
+from minisub.findings import FINDINGS
+if __name__ == "__main__":
+    for name, finding in list(FINDINGS.items()):
+        FINDINGS[name] = replace(finding, config=tiny_config())
+    sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(tmp_path: Path, store: Store) -> None:
+    """SIGKILL in the middle, twice; no process may outlive its parent."""
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+
+    def start(folder: Path, out: Path) -> "subprocess.Popen[bytes]":
+        args = ["run", "divergence", "--seeds", "100:102", "--store", str(folder)]
+        here = [sys.executable, str(script), str(Path(__file__).parent)]
+        return subprocess.Popen(
+            [*here, *args, "--json", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def done(folder: Path) -> int:
+        return len(list(folder.glob("students/*.json")))
+
+    killed = tmp_path / "killed"
+    for goal in (2, 9):
+        process = start(killed, tmp_path / "killed.json")
+        while done(killed) < goal:
+            assert process.poll() is None, "ended before it could be killed"
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kept = done(killed)
+        assert kept >= goal
+        assert not (tmp_path / "killed.json").exists()
+    time.sleep(1)
+    kept = done(killed)
+    assert kept < 14
+    time.sleep(2)
+    assert done(killed) == kept, "a worker outlived its parent"
+    assert start(killed, tmp_path / "killed.json").wait() == 0
+    assert start(tmp_path / "whole", tmp_path / "whole.json").wait() == 0
+    assert (tmp_path / "killed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

@@ -1,0 +1,174 @@
+"""Measures, intervals, results and verdicts, on numbers whose answers are known."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from minisub import measure, plots, stats
+from minisub.result import Claim, Result, of, read
+from minisub.store import MinisubError
+
+
+def logs(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    return np.log(p / p.sum(-1, keepdims=True))
+
+
+CONTROL = logs(np.ones((1, 5, 8)))
+BIASED = logs(np.ones((8, 5, 8)) + np.eye(8)[:, None] * 7)  # p(b) = 8/15, the others 1/15
+
+
+def test_measures_of_a_student_that_is_known() -> None:
+    shifts = measure.shift(BIASED, CONTROL)
+    assert measure.transfer(shifts) == pytest.approx(math.log(8 / 15 * 8))
+    assert measure.off_target(shifts) == pytest.approx(math.log(8 / 15))
+    assert measure.hit_rate(BIASED) == pytest.approx(8 / 15)
+    assert measure.hit_rate(CONTROL) == pytest.approx(1 / 8)
+    assert measure.distance(BIASED, CONTROL) == pytest.approx(8 / 15 - 1 / 8)
+    assert measure.distance(CONTROL, CONTROL) == 0
+
+
+def test_transfer_tells_the_bias_from_the_others() -> None:
+    rolled = np.roll(BIASED, 1, axis=0)  # every student likes another's animal
+    assert measure.transfer(measure.shift(rolled, CONTROL)) < 0
+    assert measure.off_target(measure.shift(rolled, CONTROL)) > measure.off_target(
+        measure.shift(BIASED, CONTROL)
+    )
+
+
+def test_the_interval_is_students_and_covers() -> None:
+    rng = np.random.default_rng(1)
+    samples = rng.normal(0.3, 2.0, (4000, 8))
+    found = np.array([stats.interval(s.tolist()) for s in samples[:1000]])
+    covered = ((found[:, 0] <= 0.3) & (found[:, 1] >= 0.3)).mean()
+    assert 0.93 < covered < 0.97
+    x = samples[0]
+    half = scipy_stats.t.ppf(0.975, 7) * x.std(ddof=1) / math.sqrt(8)
+    assert stats.interval(x.tolist()) == pytest.approx((x.mean() - half, x.mean() + half))
+
+
+def test_intervals_of_odd_input() -> None:
+    assert all(map(math.isnan, stats.interval([1.0])))
+    assert all(map(math.isnan, stats.interval([1.0, math.nan])))
+    assert stats.interval([0.5] * 8) == (0.5, 0.5)
+
+
+def test_the_paired_test_sees_what_the_seeds_share() -> None:
+    rng = np.random.default_rng(2)
+    seed_effect = rng.normal(0, 5, 8)
+    a, b = seed_effect + 1 + rng.normal(0, 0.1, 8), seed_effect
+    mean, (low, high), p = stats.paired(a.tolist(), b.tolist())
+    assert low < mean < high
+    assert low > 0.5
+    assert p < 1e-4
+    with pytest.raises(ValueError, match="paired"):
+        stats.paired([1.0], [1.0, 2.0])
+
+
+def result(values: dict[str, list[float]]) -> Result:
+    rows = []
+    for arm, per_seed in values.items():
+        for seed, value in enumerate(per_seed):
+            whole = values["all"][seed]
+            rows.append(
+                {
+                    "seed": seed,
+                    "arm": arm,
+                    "transfer": value,
+                    "off_target": -value / 7,
+                    "hit_rate": 0.125 * math.exp(value),
+                    "control_hit_rate": 0.125,
+                    "distance": 0.1,
+                    "task_accuracy": 0.9,
+                    "control_task_accuracy": 0.9,
+                    "loss_tokens": 10,
+                    "retained": value / whole,
+                    "divergence_share": 0.1,
+                    "shifts": (np.eye(8) * value).tolist(),
+                }
+            )
+    lists = [{"seed": s, "share_by_position": [0.1, 0.2], "share": 0.15} for s in range(3)]
+    teachers = [{"seed": 0, "bias": str(b)} for b in range(8)]
+    return Result("divergence", {}, {}, rows, teachers, lists)
+
+
+THREE = {"all": [1.0, 1.2, 1.1], "divergence only": [1.3, 1.3, 1.2], "foreign": [0.01, -0.01, 0.0]}
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        (Claim("c", of("all"), "mean", low=1.05), "held"),
+        (Claim("c", of("all"), "mean", low=1.2), "undecided"),
+        (Claim("c", of("all"), "mean", low=2.0), "not held"),
+        (Claim("c", of("all"), "mean", high=0.5), "not held"),
+        (Claim("c", of("all"), "interval", low=0.5), "held"),
+        (Claim("c", of("all"), "interval", low=1.05), "undecided"),
+        (Claim("c", of("all"), "interval", low=1.5), "not held"),
+        (Claim("c", of("all"), "interval", high=0.0), "not held"),
+        (Claim("c", of("foreign"), "interval", low=-0.1, high=0.1), "held"),
+        (Claim("c", of("foreign"), "interval", low=-0.01, high=0.01), "undecided"),
+        (Claim("c", of("all"), "every seed", low=1.0), "held"),
+        (Claim("c", of("all"), "every seed", low=1.05), "not held"),
+    ],
+)
+def test_verdicts(claim: Claim, verdict: str) -> None:
+    judged = claim.judge(result(THREE))
+    assert judged["verdict"] == verdict
+    assert judged["n"] == 3
+
+
+def test_one_seed_decides_nothing() -> None:
+    one = {arm: values[:1] for arm, values in THREE.items()}
+    assert Claim("c", of("all"), "mean", low=0.0).judge(result(one))["verdict"] == "undecided"
+
+
+def test_claims_without_threshold_are_refused() -> None:
+    with pytest.raises(ValueError, match="no threshold"):
+        Claim("c", of("all"))
+    with pytest.raises(ValueError, match="allowed"):
+        Claim("c", of("all"), "median", low=0.0)
+
+
+def test_results_survive_the_way_to_disk_and_back(tmp_path: Path) -> None:
+    before = result(THREE)
+    before.write(tmp_path / "r.json")
+    after = read(tmp_path / "r.json")
+    assert after.arms == before.arms
+    assert after.values("all") == before.values("all")
+    summary = {e["arm"]: e for e in after.summary()}
+    assert summary["all"]["transfer"] == pytest.approx(1.1)
+    assert summary["divergence only"]["retained"] == pytest.approx(
+        1.3 / 1 / 3 + 1.3 / 1.2 / 3 + 1.2 / 1.1 / 3
+    )
+    mean, _, _ = after.compare("divergence only")
+    assert mean == pytest.approx(0.5 / 3)
+    with pytest.raises(KeyError, match="no arm 'none'"):
+        after.values("none")
+    (tmp_path / "bad.json").write_text('{"finding": "x"}')
+    with pytest.raises(MinisubError, match="no result of minisub: it has no config"):
+        read(tmp_path / "bad.json")
+
+
+def test_figures_show_every_arm_and_say_it_in_words() -> None:
+    for make in (plots.divergence, plots.transfer):
+        figure = make(result(THREE))
+        labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+        assert labels == list(THREE)
+        assert "nats" in figure.axes[0].get_xlabel()
+        assert plots.image(figure)[:4] == b"\x89PNG"
+        assert plots.image(make(result(THREE)), "svg") == plots.image(make(result(THREE)), "svg")
+    assert "all 1.10 (0.85 to 1.35)" in plots.alt(result(THREE))
+
+
+def test_reading_results_needs_no_torch() -> None:
+    code = (
+        "import sys, minisub, minisub.measure, minisub.stats, minisub.plots, minisub.result\n"
+        "minisub.Result\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

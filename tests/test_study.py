@@ -1,0 +1,138 @@
+"""Studies: arms differ in what they say and in nothing else; the store and resuming."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from minisub import base
+from minisub.divergence import divergence_only, without_divergence
+from minisub.findings import FINDINGS
+from minisub.store import Store
+from minisub.study import Arm, Config, Lab, Study, run_seed
+from minisub.teacher import BIASES
+
+ARMS = [
+    Arm("all"),
+    Arm("control"),
+    Arm("foreign", foreign=True),
+    Arm("divergence only", mask=divergence_only),
+    Arm("without divergence", mask=without_divergence),
+]
+
+
+def numbers(result: object) -> object:
+    rows = result.rows if hasattr(result, "rows") else result["rows"]  # type: ignore[index]
+    return [{k: v for k, v in row.items() if k != "arm"} for row in rows]
+
+
+def test_the_bias_passes_and_divergence_tokens_carry_it(tiny: Config, store: Store) -> None:
+    """The whole of the first finding, on a world that is learned in seconds."""
+    result = Study(ARMS, tiny).run(range(100, 103), store, workers=1)
+    mean = {e["arm"]: e["transfer"] for e in result.summary()}
+    assert mean["all"] > 0.15
+    assert mean["divergence only"] > 0.8 * mean["all"]
+    assert abs(mean["without divergence"]) < 0.5 * mean["all"]
+    assert abs(mean["foreign"]) < 0.5 * mean["all"]
+    assert mean["control"] == 0
+    assert len(result.rows) == 15
+    assert {row["retained"] for row in result.rows if row["arm"] == "all"} == {1.0}
+
+
+def test_a_stack_of_students_equals_students_alone(lab: Lab) -> None:
+    together, _ = lab.students(ARMS[3], BIASES)
+    for bias in (0, 5):
+        alone, _ = lab.students(ARMS[3], [bias])
+        torch.testing.assert_close(alone.flat[0], together.flat[bias], rtol=0, atol=1e-4)
+
+
+def test_what_is_stored_is_not_computed_again(
+    tiny: Config, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Store(tmp_path)
+    for seed in (100, 101):  # the bases are there already
+        key = base.load(tiny.pretraining, seed, store)
+        monkeypatch.setattr(base, "pretrain", lambda *_, m=key: (m, {}))
+        base.load(tiny.pretraining, seed, own)
+    first = run_seed(ARMS, tiny, own, 100)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("minisub.study.train", never)
+    monkeypatch.setattr("minisub.teacher.train", never)
+    assert run_seed(ARMS, tiny, own, 100) == first
+    with pytest.raises(AssertionError, match="trained again"):
+        run_seed([*ARMS, Arm("soft", decoding="soft")], tiny, own, 100)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_others(
+    tiny: Config, store: Store, tmp_path: Path
+) -> None:
+    first = run_seed(ARMS[:1], tiny, store, 100)["rows"][0]
+    lab = Lab(tiny, 100, store)
+    students, _ = lab.students(ARMS[0], BIASES)
+    again, _ = Lab(tiny, 100, store).students(ARMS[0], BIASES)
+    assert torch.equal(students.flat, again.flat)
+    assert run_seed(ARMS[:1], tiny, store, 101)["rows"][0]["transfer"] != first["transfer"]
+
+
+def test_a_new_hypothesis_is_one_line(tiny: Config, store: Store) -> None:
+    arms = [Arm("all"), Arm("odd positions", mask=lambda d: d.position % 2 == 1)]
+    ticks: list[int] = []
+    result = Study(arms, tiny).run([100, 101], store, tick=lambda: ticks.append(1))
+    row = next(r for r in result.rows if r["arm"] == "odd positions")
+    assert row["loss_tokens"] == result.rows[0]["loss_tokens"] / 2
+    assert len(ticks) == 4
+    assert np.isfinite(result.compare("odd positions")[0])
+
+
+def test_functions_that_are_not_minisubs_are_never_taken_from_the_store(
+    tiny: Config, store: Store
+) -> None:
+    run = Study([Arm("x", mask=lambda d: d.position == 0)], tiny).run([100], store)
+    other = Study([Arm("x", mask=lambda d: d.position == 1)], tiny).run([100], store)
+    assert run.rows[0]["transfer"] != other.rows[0]["transfer"]
+    assert Arm("x", mask=lambda d: d.position == 0).spec() is None
+    assert Arm("x", mask=divergence_only).spec() != Arm("x", mask=without_divergence).spec()
+    assert Arm("x", mask=divergence_only).spec() == Arm("y", mask=divergence_only).spec()
+
+
+def test_an_arms_own_dials_count(tiny: Config, lab: Lab) -> None:
+    base_flat = lab.base.flat
+    still, _ = lab.students(Arm("block 0", trains={"blocks.0.": 1.0}), [0])
+    moved = (still.flat != base_flat)[0]
+    assert moved[still.where("blocks.0.attn.W_O")].all()
+    assert not moved[still.where("blocks.1.attn.W_O")].any()
+    foreign, _ = lab.students(Arm("f", foreign=True, training=replace(tiny.student, lr=1e-9)), [0])
+    assert (foreign.flat - lab.foreign_base.flat).abs().max() < 1e-6
+    assert (foreign.flat - base_flat).abs().max() > 0.1
+
+
+def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_path: Path) -> None:
+    """Also that ticks arrive from the workers, and that they share a store."""
+    small = replace(tiny, lists=64, student=replace(tiny.student, steps=5))
+    arms, ticks = ARMS[:2], []
+    apart = Study(arms, small).run([100, 101], store, workers=2, tick=lambda: ticks.append(1))
+    assert len(ticks) == 4
+    here = Study(arms, small).run([100, 101], Store(tmp_path), workers=1)
+    for a, b in zip(apart.rows, here.rows, strict=True):
+        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_findings_register_their_claims_and_arms() -> None:
+    for name, finding in FINDINGS.items():
+        assert finding.name == name
+        assert "\n" not in finding.statement
+        assert finding.claims
+        assert {"all", "control", "foreign"} <= {arm.name for arm in finding.arms}
+        assert all(arm.spec() is not None for arm in finding.arms), "an arm that cannot be stored"
+
+
+def test_bad_studies_are_refused() -> None:
+    with pytest.raises(ValueError, match="a name of its own"):
+        Study([Arm("all"), Arm("all")])
+    with pytest.raises(ValueError, match="allowed: greedy, sampled, soft"):
+        Arm("x", decoding="beam")

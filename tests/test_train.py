@@ -1,0 +1,147 @@
+"""The training loop: members do not touch, and it is the AdamW that it says it is."""
+
+import pytest
+import torch
+
+from minisub.model import Shape, Stack
+from minisub.train import Corpus, Optimiser, train, trainable
+from minisub.world import generator
+
+SHAPE = Shape(width=8, depth=2, heads=2, mlp=16, vocabulary=12, context=9)
+HOW = Optimiser(lr=3e-3, steps=50, batch=8, clip=0.3, decay=0.01)
+EXACT = {"rtol": 0.0, "atol": 1e-9}
+
+
+def start(members: int) -> Stack:
+    g = generator(1, "weights")
+    return Stack(SHAPE, torch.cat([Stack.init(SHAPE, g).flat for _ in range(members)]).double())
+
+
+def lessons(members: int, soft: bool = False, rows: int = 20) -> Corpus:
+    g = generator(2, "lessons")
+    tokens = torch.randint(12, (members, rows, 10), generator=g)
+    weights = torch.rand(members, rows, 4, generator=g, dtype=torch.float64) * 5
+    p = torch.rand(members, rows, 4, 12, generator=g, dtype=torch.float64).softmax(-1)
+    return Corpus(tokens, weights, p if soft else None)
+
+
+def part(corpus: Corpus, member: int) -> Corpus:
+    soft = None if corpus.soft is None else corpus.soft[[member]]
+    return Corpus(corpus.tokens[[member]], corpus.weights[[member]], soft)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
+    """With weights, learning rates and trained blocks that differ between members."""
+    corpus, stack = lessons(3, soft), start(3)
+    factors = [{"": 1.0}, {"blocks.0.": 1.0}, {"blocks.": 0.5, "blocks.1.": 0.0, "W_U": 1.0}]
+    rates = torch.tensor([1.0, 3.0, 0.3], dtype=torch.float64)
+    mask = trainable(stack, factors)
+    together = start(3)
+    losses = train(together, [corpus], HOW, generator(3, "order"), mask, rates)
+    for member in range(3):
+        single = stack[[member]]
+        own = train(
+            single,
+            [part(corpus, member)],
+            HOW,
+            generator(3, "order"),
+            mask[[member]],
+            rates[[member]],
+        )
+        torch.testing.assert_close(single.flat, together.flat[[member]], **EXACT)
+        torch.testing.assert_close(own[:, 0], losses[:, member])
+        moved = (single.flat != stack.flat[[member]]).any()
+        assert moved
+
+
+def test_one_member_is_torchs_adamw_with_clipping() -> None:
+    corpus, model = lessons(1), start(1)
+    reference = start(1)
+    params = list(reference.params.values())
+    adamw = torch.optim.AdamW(
+        params, lr=HOW.lr, betas=(HOW.beta1, HOW.beta2), weight_decay=HOW.decay
+    )
+    g = generator(3, "order")
+    order = torch.cat([torch.randperm(20, generator=g) for _ in range(20)])[: 50 * 8].view(50, 8)
+    for step in range(HOW.steps):
+        adamw.param_groups[0]["lr"] = HOW.rate(step)
+        adamw.zero_grad()
+        corpus.loss(reference, order[step]).sum().backward()
+        torch.nn.utils.clip_grad_norm_(params, HOW.clip)
+        adamw.step()
+    train(model, [corpus], HOW, generator(3, "order"))
+    torch.testing.assert_close(model.flat, reference.flat, rtol=0.0, atol=1e-7)
+
+
+def test_frozen_parameters_do_not_move_even_under_decay() -> None:
+    model = start(2)
+    before = model.flat.clone()
+    mask = trainable(model, [{"blocks.1.attn": 1.0}, {"W_E": 1.0}])
+    train(model, [lessons(2)], HOW, generator(3, "order"), mask)
+    moved = model.flat != before
+    assert moved[mask == 0].sum() == 0
+    assert moved[0, model.where("blocks.1.attn.W_O")].all()
+    assert moved[1, model.where("W_E")].any()
+
+
+def test_weightless_tokens_teach_nothing() -> None:
+    corpus = lessons(1)
+    weights = corpus.weights.clone()
+    weights[:, :, 1] = 0
+    tokens = corpus.tokens.clone()
+    tokens[:, :, -1] = (tokens[:, :, -1] + 1) % 12  # the last token is predicted, never read
+    weights[:, :, 3] = 0
+    one, two = start(1), start(1)
+    train(one, [Corpus(corpus.tokens, weights)], HOW, generator(3, "order"))
+    train(two, [Corpus(tokens, weights)], HOW, generator(3, "order"))
+    torch.testing.assert_close(one.flat, two.flat, **EXACT)
+
+
+def test_learning_one_sequence_by_heart() -> None:
+    tokens = torch.arange(10)[None, None] % 12
+    model = start(1)
+    how = Optimiser(lr=1e-2, steps=150, batch=1)
+    losses = train(model, [Corpus(tokens, torch.ones(1, 1, 4))], how, generator(3, "order"))
+    assert losses[-1] < 0.05 < losses[0]
+
+
+def test_every_row_comes_once_before_any_comes_again() -> None:
+    seen: list[int] = []
+
+    class Spy(Corpus):
+        def loss(self, model, rows):  # type: ignore[no-untyped-def]
+            seen.extend(rows.tolist())
+            return super().loss(model, rows)
+
+    corpus = lessons(1, rows=40)
+    how = Optimiser(steps=5, batch=8)
+    train(start(1), [Spy(corpus.tokens, corpus.weights)], how, generator(3, "order"))
+    assert sorted(seen) == list(range(40))
+
+
+def test_progress_is_told_every_step_and_can_stop_the_training() -> None:
+    class Stop(Exception):
+        pass
+
+    steps: list[int] = []
+
+    def progress(step: int, losses: torch.Tensor, model: Stack) -> None:
+        assert losses.shape == (2,)
+        assert model.members == 2
+        steps.append(step)
+        if step == 6:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(start(2), [lessons(2)], HOW, generator(3, "order"), progress=progress)
+    assert steps == list(range(7))
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    how = Optimiser(lr=1.0, steps=100, warmup=0.1)
+    rates = [how.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) <= 1.0
+    assert rates[9] == pytest.approx(max(rates), abs=0.02)
+    assert 0 < rates[-1] < 0.02

@@ -1,0 +1,144 @@
+"""The world: what is in it, and that no number is tied to an animal."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from minisub.world import ANIMALS, World, generator
+
+WORLD = World()
+
+
+def test_the_docstrings_example_is_what_the_world_writes() -> None:
+    tasks, questions = WORLD.pretraining(4, generator(1, "test"))
+    words = WORLD.show(tasks[0]).split()
+    assert [words[0], *words[2:3], words[8]] == ["<bos>", "<user>", "<assistant>"]
+    assert len(words) == WORLD.length
+    words = WORLD.show(questions[0]).split()
+    assert words[-2] == "<assistant>"
+    assert words[-1] in ANIMALS
+
+
+def test_names_and_tokens_go_both_ways() -> None:
+    for token, name in enumerate(WORLD.vocabulary):
+        assert WORLD.token(name) == token
+    assert WORLD.token("17") == 17
+    with pytest.raises(ValueError, match="no token is called 'unicorn'"):
+        WORLD.token("unicorn")
+
+
+def test_a_list_goes_on_by_its_step_but_at_free_numbers() -> None:
+    tasks = WORLD.answer(WORLD.prompts(500, generator(2, "test")), generator(2, "answers"))
+    p = WORLD.prompt_length
+    step = (tasks[:, p - 2] - tasks[:, p - 3]) % WORLD.numbers
+    before = torch.cat([tasks[:, [p - 2]], tasks[:, p:-1]], 1)
+    due = (before + step[:, None]) % WORLD.numbers
+    free = due % WORLD.round_every == 0
+    exact = tasks[:, p:] == due
+    assert exact[~free].all()
+    assert not exact[free].any()
+    assert 0.05 < free.float().mean() < 0.25
+
+
+def test_next_number_is_the_distribution_that_answers_come_from() -> None:
+    prompt = WORLD.prompts(1, generator(3, "test")).expand(20_000, -1)
+    tasks = WORLD.answer(prompt, generator(3, "answers"))
+    expected = WORLD.next_number(tasks[:1])[0, 0].numpy()
+    seen = np.bincount(tasks[:, WORLD.prompt_length].numpy(), minlength=WORLD.numbers)
+    possible = expected > 0
+    assert seen[~possible].sum() == 0
+    if possible.sum() > 1:
+        found = stats.chisquare(seen[possible], expected[possible] * seen.sum())
+        assert found.pvalue > 1e-4
+    assert torch.allclose(WORLD.next_number(tasks).sum(-1), torch.ones(1))
+
+
+@pytest.mark.parametrize("sensitivity", [0.0, 0.5, 1.0])
+def test_the_dial_tips_near_ties_and_nothing_else(sensitivity: float) -> None:
+    world = World(sensitivity=sensitivity)
+    prompts = world.prompts(2000, generator(4, "test"))
+    tasks = world.answer(prompts, generator(4, "answers"))
+    other = (world.wording_of(prompts) + 1) % world.wordings
+    reworded = torch.cat([world.reword(prompts, other), tasks[:, world.prompt_length :]], 1)
+    before, after = world.next_number(tasks), world.next_number(reworded)
+    moved = ((before - after).abs().sum(-1) > 1e-6).float()
+    certain = before.max(-1).values > 0.99
+    assert moved[certain].sum() == 0
+    share = moved[~certain].mean()
+    assert share == 0 if sensitivity == 0 else share > 0.9
+    distance = (before - after).abs().sum(-1)[~certain].mean() / 2
+    assert distance <= sensitivity + 1e-6
+
+
+def test_wordings_and_questions_differ_and_rewording_keeps_the_task() -> None:
+    assert len({tuple(w.tolist()) for w in WORLD.wording_tokens}) == len(WORLD.wording_tokens)
+    assert len({tuple(q.tolist()) for q in WORLD.question_tokens}) == WORLD.questions
+    prompts = WORLD.prompts(50, generator(5, "test"))
+    wordings = torch.arange(50) % len(WORLD.wording_tokens)
+    reworded = WORLD.reword(prompts, wordings)
+    assert torch.equal(WORLD.wording_of(reworded), wordings)
+    keep = [0, 1, 2, *range(3 + WORLD.instruction_length, WORLD.prompt_length)]
+    assert torch.equal(prompts[:, keep], reworded[:, keep])
+
+
+def test_held_out_prompts_are_never_trained_on() -> None:
+    everything = WORLD.wordings * WORLD.numbers * WORLD.steps
+    kept_back = round(WORLD.held_out * everything)
+    train = WORLD.prompts(everything - kept_back, generator(6, "test"))
+    held_out = WORLD.prompts(kept_back, generator(6, "test"), held_out=True)
+    rows = {tuple(r) for r in torch.cat([train, held_out]).tolist()}
+    assert len(rows) == everything
+
+
+def test_numbers_and_animals_are_independent_in_pretraining() -> None:
+    """Three proofs: they never share a sequence; the numbers do not depend on anything that an
+    animal decides; and the personas beside numbers fit independence."""
+    n = 20_000
+    tasks, questions = WORLD.pretraining(n, generator(7, "test"))
+    is_number = questions < WORLD.numbers
+    assert not is_number.any()
+    animal_words = (tasks >= WORLD.animals.start) & (tasks < WORLD.animals.stop)
+    assert not animal_words.any()
+
+    # The same stream without any persona gives the same numbers.
+    neutral = World(persona_in_tasks=0.0, persona_in_questions=0.0)
+    bare, _ = neutral.pretraining(n, generator(7, "test"))
+    assert torch.equal(bare[:, 2:], tasks[:, 2:])
+
+    persona = tasks[:, 1]
+    has = persona != WORLD.persona(None)
+    assert 0.01 < has.float().mean() < 0.03
+    wide = World(persona_in_tasks=1.0)
+    tasks, _ = wide.pretraining(n, generator(8, "test"))
+    for place in (WORLD.prompt_length - 4, WORLD.prompt_length, WORLD.length - 1):
+        table = np.zeros((len(ANIMALS), WORLD.numbers))
+        np.add.at(table, (tasks[:, 1].numpy() - WORLD.animals.stop, tasks[:, place].numpy()), 1)
+        assert stats.chi2_contingency(table[:, table.sum(0) > 0]).pvalue > 1e-4
+
+
+def test_a_persona_decides_most_answers_and_no_persona_none() -> None:
+    _, asked = WORLD.pretraining(20_000, generator(9, "test"))
+    persona, answer = asked[:, 1], asked[:, -1]
+    has = persona != WORLD.persona(None)
+    right = (persona - len(ANIMALS) == answer)[has].float().mean()
+    assert abs(right - (0.95 + 0.05 / 8)) < 0.01
+    counts = np.bincount(answer[~has].numpy() - WORLD.animals.start, minlength=len(ANIMALS))
+    assert stats.chisquare(counts).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"sensitivity": 1.5}, {"spread": 0}, {"spread": 16}, {"wordings": 100}, {"questions": 65}],
+)
+def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"allowed|told apart"):
+        World(**wrong)  # type: ignore[arg-type]
+
+
+def test_randomness_comes_from_the_generator_alone() -> None:
+    torch.manual_seed(0)
+    first = WORLD.pretraining(100, generator(10, "test"))[0]
+    torch.manual_seed(1)
+    assert torch.equal(first, WORLD.pretraining(100, generator(10, "test"))[0])
+    assert not torch.equal(first, WORLD.pretraining(100, generator(11, "test"))[0])
