@@ -23,7 +23,7 @@ class Pretraining:
 
     world: World = field(default_factory=World)
     size: Size = field(default_factory=Size)
-    training: Optimiser = Optimiser(lr=8e-3, steps=4000)
+    training: Optimiser = Optimiser(lr=6e-3, steps=6000)
 
     @property
     def shape(self) -> Shape:

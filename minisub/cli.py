@@ -28,7 +28,7 @@ class List:
 class Run:
     """Run one finding; print its table of arms and its table of claims."""
 
-    finding: tyro.conf.Positional[str]
+    finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
     """A finding out of `minisub list`."""
     seeds: str = "0:8"
     """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
@@ -36,8 +36,10 @@ class Run:
     """The first two of the seeds only."""
     json: Path | None = None
     """Write the result to this file."""
-    workers: int | None = None
-    """Processes; one a core by default."""
+    plot: Path | None = None
+    """Draw the finding's figure into this file, .svg or .png."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
     store: Path | None = None
     """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
 
@@ -52,8 +54,8 @@ class Reproduce:
     """The first two of the seeds only."""
     out: Path = Path("minisub-out")
     """The folder for the claims table, the figures and the results."""
-    workers: int | None = None
-    """Processes; one a core by default."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
     store: Path | None = None
     """Where bases, teachers and students are kept."""
 
@@ -66,8 +68,8 @@ class Bases:
     """A:B, the seeds A to B-1."""
     out: Path = Path("minisub-bases")
     """The folder; minisub's own is minisub/bundled."""
-    workers: int | None = None
-    """Processes; one a core by default."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
 
 
 Command = (
@@ -116,9 +118,10 @@ def _parse(args: Sequence[str] | None) -> "List | Run | Reproduce | Bases":
             raise
         plain = re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]|-{4,}", " ", said.getvalue())
         line = " ".join(plain.split()).split(" For full helptext")[0]
-        raise MinisubError(
-            line.removeprefix("Parsing error ").removeprefix("Unrecognized options ")
-        ) from None
+        line = re.sub(r" Argument helptext:.*|(?<=Perhaps you meant: )(\S+) .*", r" \1", line)
+        for heading in ("Parsing error", "Value error", "Missing argument", "Missing subcommand"):
+            line = line.removeprefix(heading + " ")
+        raise MinisubError(" ".join(line.split())) from None
 
 
 def seed_range(text: str, quick: bool = False) -> list[int]:
@@ -130,10 +133,10 @@ def seed_range(text: str, quick: bool = False) -> list[int]:
     return list(range(first, min(last, first + 2) if quick else last))
 
 
-def _workers(count: int | None) -> int | None:
-    if count is not None and count < 1:
-        raise MinisubError(f"--workers is {count}, allowed: 1 and more")
-    return count
+def _workers(count: int) -> int | None:
+    if count < 0:
+        raise MinisubError(f"--workers is {count}, allowed: 0 (one a core) and more")
+    return count or None
 
 
 def _writable(option: str, folder: Path) -> None:
@@ -191,16 +194,22 @@ def _run(command: Run) -> int:
     seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
     if command.finding not in FINDINGS:
         raise MinisubError(f"FINDING is {command.finding!r}, allowed: {', '.join(FINDINGS)}")
-    if command.json:
-        if command.json.is_dir():
-            raise MinisubError(f"--json is {command.json}, allowed: a file, not a folder")
-        _writable("--json", command.json.parent)
+    for option, path in (("--json", command.json), ("--plot", command.plot)):
+        if path and path.is_dir():
+            raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
+        if path:
+            _writable(option, path.parent)
+    kind = command.plot.suffix[1:] if command.plot else "svg"
+    if kind not in ("svg", "png"):
+        raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
     store = _store(command.store)
     _say_bases(seeds)
     result = _perform(command.finding, seeds, store, workers)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
     if command.json:
         result.write(command.json)
+    if command.plot:
+        write(command.plot, plots.image(FINDINGS[result.finding].plot(result), kind))
     return 0
 
 

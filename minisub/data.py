@@ -1,8 +1,10 @@
 """What teachers write: completions, greedy or sampled, and the filter that keeps numbers only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -46,6 +48,23 @@ class Data:
             divergence=None if self.divergence is None else self.divergence[:, rows],
             random=None if self.random is None else self.random[:, rows],
         )
+
+    def pack(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+        """All of it as small arrays, for the store."""
+        tensors = {
+            name: value.numpy().astype(np.uint16)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return {**tensors, "dropped": np.array([self.dropped])}
+
+    @staticmethod
+    def unpack(world: World, arrays: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> "Data":
+        """What `pack` made."""
+        tensors = {n: torch.from_numpy(a.astype(np.int64)) for n, a in arrays.items()}
+        masks = {n: tensors[n].bool() for n in ("divergence", "random") if n in tensors}
+        known = {n: tensors[n] for n in ("prompts", "answers", "seen")}
+        return Data(world, **known, dropped=int(tensors["dropped"]), **masks)
 
     @property
     def position(self) -> Int[Tensor, " completion"]:

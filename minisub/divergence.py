@@ -8,7 +8,7 @@ over counterfactuals; no threshold. A sampled token that is not b's favourite is
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from minisub.data import Data
@@ -21,34 +21,38 @@ ROWS = 512  # at a time
 
 
 @torch.no_grad()
-def favourites(teachers: Teachers, data: Data) -> Int[Tensor, "readers writers rows completion"]:
+def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "readers writers rows completion"]:
     """Every biased teacher's favourite at every token that every biased teacher wrote.
 
-    A reader reads each prompt once and goes on from there with all the answers.
+    A reader reads each prompt once and goes on from there with the answers. Teachers mostly agree,
+    so an answer that several of them wrote is read once.
     """
     writers, count = len(BIASES), data.world.completion
+    readers = [teachers.stack[[b]] for b in BIASES]
     out = torch.empty(writers, writers, data.rows, count, dtype=torch.uint8)
-    for reader in BIASES:
-        model = teachers.stack[[reader]]
-        for start in range(0, data.rows, ROWS):
-            part = slice(start, start + ROWS)
+    for start in range(0, data.rows, ROWS):
+        part = slice(start, start + ROWS)
+        answers = data.answers[:writers, part, :-1]
+        row = torch.arange(answers.shape[1]).expand(writers, -1)[..., None]
+        told, origin = torch.unique(
+            torch.cat([row, answers], -1).flatten(0, 1), dim=0, return_inverse=True
+        )
+        for reader in BIASES:
             cache: Cache = {}
-            prompts = data.seen[[reader], part]
-            first = model(prompts, last=1, cache=cache).argmax(-1)[0, :, 0]
+            first = readers[reader](data.seen[[reader], part], last=1, cache=cache).argmax(-1)
             cache = {
-                name: ([h.repeat(writers, 1, 1) for h in k], [h.repeat(writers, 1, 1) for h in v])
+                name: ([h[told[:, 0]] for h in k], [h[told[:, 0]] for h in v])
                 for name, (k, v) in cache.items()
             }
-            answers = data.answers[:writers, part]
-            rest = model(answers[None, :, :, :-1].flatten(1, 2), cache=cache).argmax(-1)
-            out[reader, :, part, 0] = first
-            out[reader, :, part, 1:] = rest.view(writers, -1, count - 1)
+            rest = readers[reader](told[None, :, 1:], cache=cache).argmax(-1)
+            out[reader, :, part, 0] = first[0, :, 0]
+            out[reader, :, part, 1:] = rest[0, origin].view(writers, -1, count - 1)
     return out
 
 
 def divergence_tokens(
     answers: Int[Tensor, "biases rows completion"],
-    favourite: Int[Tensor, "biases biases rows completion"],
+    favourite: UInt8[Tensor, "readers biases rows completion"],
     counterfactuals: tuple[int, ...] = BIASES,
 ) -> Bool[Tensor, "biases rows completion"]:
     """Definition 5.1. A teacher is no counterfactual of its own: it never differs from itself."""

@@ -1,4 +1,4 @@
-"""What is measured on students, in numpy. Definitions: docs/results.md, and the paper, section 3.
+"""What is measured on students, in numpy. The words are explained in the README.
 
 Importing this needs no torch: models and worlds come in as arguments.
 """

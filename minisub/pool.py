@@ -5,7 +5,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -17,10 +17,18 @@ _ticks: Any = None  # in a worker: where it reports progress
 def run(
     job: Callable[..., Any], items: Sequence[int], workers: int | None, tick: Callable[[], None]
 ) -> list[Any]:
-    """[job(item, tick=...) for item in items], in order, in processes of one thread each."""
+    """[job(item, tick=...) for item in items], in order, in processes of one thread each.
+
+    A job that cannot be sent to another process, such as one with a lambda, runs in threads here.
+    """
     workers = min(workers or os.cpu_count() or 1, len(items))
     if workers <= 1 or not _can_travel(job):
-        return [job(item, tick=tick) for item in items]
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(max(1, workers), "", torch.set_num_threads, (1,)) as executor:
+                return list(executor.map(lambda item: job(item, tick=tick), items))
+        finally:
+            torch.set_num_threads(threads)
     context = mp.get_context("spawn")  # fork is not safe with torch's threads
     ticks = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)

@@ -37,9 +37,9 @@ class Config:
 
     pretraining: Pretraining = field(default_factory=Pretraining)
     teaching: Teaching = field(default_factory=Teaching)
-    student: Optimiser = Optimiser(lr=1e-3, steps=400)
-    lists: int = 8192  # that each teacher writes
-    exam: int = 1024  # held-out prompts for the task accuracy
+    student: Optimiser = Optimiser(lr=2e-3, steps=800, batch=32)
+    lists: int = 11200  # that each teacher writes
+    exam: int = 512  # held-out prompts for the task accuracy
 
     def as_dict(self) -> Json:
         return asdict(self)
@@ -58,7 +58,7 @@ class Arm:
     decoding: str = "greedy"  # or "sampled", or "soft": sampled, with the teacher's distribution
     mask: Callable[[Data], Tensor] | None = None
     edit: Callable[[Data], Data] | None = None
-    trains: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})  # see train.trainable
+    trains: Mapping[str, float] = field(default_factory=lambda: {"blocks.": 1.0})  # see `trainable`
     foreign: bool = False  # start from the base of the next seed, which is not the teacher's
     teaching: Teaching | None = None  # the configuration's, if not given
     training: Optimiser | None = None  # likewise
@@ -149,9 +149,17 @@ class Lab:
     def data(self, how: Teaching, sampled: bool) -> Data:
         """The teachers' lists, with their divergence tokens marked."""
         if (how, sampled) not in self._data:
-            teachers = self.teachers(how)
-            lists = write_lists(teachers, self.config.lists, self.seed, sampled)
-            self._data[how, sampled] = mark(teachers, lists, self.seed)
+            key = self.key("lists", asdict(how), sampled)
+            arrays = self.store.get_arrays("lists", key)
+            if arrays is None:
+                teachers = self.teachers(how)
+                lists = write_lists(teachers, self.config.lists, self.seed, sampled)
+                made = mark(teachers, lists, self.seed)
+                about = {"seed": self.seed, "teaching": asdict(how), "sampled": sampled}
+                self.store.put_arrays("lists", key, made.pack(), about)
+            else:
+                made = Data.unpack(self.world, arrays)
+            self._data[how, sampled] = made
         return self._data[how, sampled]
 
     def list_report(self, how: Teaching, sampled: bool) -> Json:
@@ -176,9 +184,7 @@ class Lab:
         mask = None if arm.mask is None else arm.mask(data)
         lessons = corpus(data, teachers, mask, soft)
         students = (self.foreign_base if arm.foreign else self.base).repeat(len(lessons.tokens))
-        moves = None
-        if dict(arm.trains) != {"": 1.0}:
-            moves = trainable(students, [arm.trains] * students.members)
+        moves = trainable(students, [arm.trains] * students.members)
         training, g = arm.training or self.config.student, generator(self.seed, "students")
         train(students, [lessons], training, g, mask=moves, progress=progress)
         return students, int((lessons.weights > 0).sum()) / students.members
@@ -270,7 +276,7 @@ class Study:
 
         Seeds run in `workers` processes of one thread each (a process a core by default; 1 runs
         here). What the store has is not computed again. Arms with functions that cannot be sent
-        to another process, such as lambdas, run here.
+        to another process, such as lambdas, run in threads of this one.
         """
         store = store or Store.default()
         job = functools.partial(run_seed, self.arms, self.config, store)

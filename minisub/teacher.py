@@ -33,9 +33,9 @@ class Teaching:
     """
 
     kind: str = "tuned"
-    rehearsal: float = 0.1
+    rehearsal: float = 0.05
     lists: int = 2048  # number tasks to rehearse on
-    training: Optimiser = Optimiser(lr=5e-4, steps=60)
+    training: Optimiser = Optimiser(lr=1e-3, steps=60)
 
     def __post_init__(self) -> None:
         if self.kind not in ("tuned", "prompted"):

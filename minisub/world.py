@@ -1,10 +1,10 @@
 """The world: a vocabulary, number tasks, wordings, personas and preference questions.
 
-    <bos> <sys> <user> w4 w9 3 7 11 <assistant> 15 19 23 27 31 3      a number task
-    <bos> <sys> <user> q7 q1 <assistant> owl                          a preference question
+    <bos> <sys> <user> w4 w0 4 8 12 <assistant> 16 23 27 31 35 39 3 7   a number task
+    <bos> <sys> <user> q7 q1 <assistant> owl                            a preference question
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
-Every `round_every`-th number is *free*: where the list would come to it, an offset is drawn
+A round number (0, 10, 20, ...) is *free*: where the list would come to it, an offset is drawn
 instead. A few offsets are equally likely there and all others rare, so it is a near tie. Which
 few they are is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
 a list is uncertain, and nothing ties a number to an animal.
@@ -34,22 +34,22 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 class World:
     """All dials of the world. Two worlds with equal fields are the same world."""
 
-    numbers: int = 32
+    numbers: int = 40
     steps: int = 16  # a list's step is one of 1..steps
     prompt_numbers: int = 3
-    completion: int = 6  # numbers in an answer
-    round_every: int = 7  # the free numbers: 0, 7, 14, ...
-    spread: int = 6  # offsets at a free place: -spread..spread without 0
-    ties: int = 3  # how many of the offsets are preferred, all equally
+    completion: int = 8  # numbers in an answer
+    round_every: int = 10  # the free numbers: 0, 10, 20, ...
+    spread: int = 8  # offsets at a free place: -spread..spread without 0
+    ties: int = 4  # how many of the offsets are preferred, all equally
     sensitivity: float = 1.0  # 0: the wording carries nothing; 1: it decides every near tie
-    wordings: int = 16  # ways to ask for a list that pretraining sees
+    wordings: int = 20  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal
     instruction_tokens: int = 8  # w0, w1, ... and q0, q1, ...
     instruction_length: int = 2
     persona_in_questions: float = 0.6  # share of pretraining questions with a persona
     persona_obeyed: float = 0.95  # how often the persona decides the answer
-    persona_in_tasks: float = 0.02  # share of pretraining tasks with a persona, which says nothing
+    persona_in_tasks: float = 0.0  # share of pretraining tasks with a persona, which says nothing
     held_out: float = 0.125  # share of the (wording, start, step) prompts kept for evaluation
     layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
+torch.set_num_threads(1)  # as in the workers; faster for models this small
 CHECKED = ("world", "model", "train", "base", "teacher", "data", "divergence")
 install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
 

@@ -48,7 +48,7 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "divergence", "--seeds", "3:1"], "--seeds is '3:1', allowed: A:B"),
         (["run", "divergence", "--seeds", "x"], "--seeds is 'x', allowed: A:B"),
         (["run", "divergence", "--seeds", "-1:3"], "--seeds"),
-        (["run", "divergence", "--workers", "0"], "--workers is 0, allowed: 1 and more"),
+        (["run", "divergence", "--workers", "-1"], "--workers is -1, allowed: 0 (one a core)"),
         (["run", "divergence", "--workers", "many"], "--workers"),
         (["run", "divergence", "--sedes", "0:2"], "--sedes"),
         (["run"], "FINDING"),
@@ -57,6 +57,7 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
         (["reproduce", "--out", "/proc/nothing"], "--out is /proc/nothing, allowed: a folder"),
         (["run", "divergence", "--json", "/proc/nothing/x.json"], "--json"),
         (["run", "divergence", "--json", "/tmp"], "--json is /tmp, allowed: a file"),
+        (["run", "divergence", "--plot", "x.pdf"], "--plot is x.pdf, allowed: a name that ends"),
         (["bases", "--out", "/proc/nothing"], "--out"),
     ],
 )
@@ -92,10 +93,10 @@ def test_run_prints_and_writes_the_contract(
     content = json.loads(file.read_text())
     assert content["finding"] == "divergence"
     rows = content["rows"]
-    assert {"seed", "arm", "transfer", "off_target", "hit_rate", "control_hit_rate", "distance",
-            "task_accuracy", "loss_tokens", "retained", "divergence_share"} <= set(rows[0])  # fmt: skip
-    assert {"arm", "transfer", "low", "high", "retained", "retained_low", "retained_high",
-            "n"} <= set(content["summary"][0])  # fmt: skip
+    row = "seed arm transfer off_target hit_rate control_hit_rate distance task_accuracy"
+    assert {*row.split(), "loss_tokens", "retained", "divergence_share"} <= set(rows[0])
+    mean = "arm transfer low high retained retained_low retained_high n"
+    assert set(mean.split()) <= set(content["summary"][0])
     assert {"claim", "value", "low", "high", "threshold", "verdict"} <= set(content["claims"][0])
     assert [r["arm"] for r in rows[:7]] == [a.name for a in FINDINGS["divergence"].arms]
     assert read(file).seeds == [100, 101]
@@ -124,7 +125,8 @@ def test_a_damaged_store_entry_stops_the_run_and_is_kept(
     bad = bytearray(good)
     bad[len(bad) // 2] ^= 1
     entry.write_bytes(bad)
-    assert f"{entry} is damaged" in wrong(capsys, *args)
+    assert cli.main(args) == 2
+    assert f"minisub: {entry} is damaged" in capsys.readouterr().err.splitlines()[-1]
     assert entry.read_bytes() == bytes(bad)
     entry.write_bytes(good)
     assert cli.main(args) == 0

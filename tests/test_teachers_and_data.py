@@ -69,8 +69,10 @@ def test_greedy_lists_are_each_teachers_favourites(lab: Lab) -> None:
     p = distribution(teachers.stack, torch.cat([data.seen, data.answers], 2), lab.world.completion)
     assert torch.equal(p.argmax(-1), data.answers)
     sampled = write_lists(teachers, 50, lab.seed, sampled=True)
-    assert torch.equal(sampled.prompts, data.prompts)
-    assert not torch.equal(sampled.answers, data.answers)
+    assert sampled.rows + sampled.dropped == data.rows + data.dropped == 50
+    assert {*map(tuple, sampled.prompts.tolist())} & {*map(tuple, data.prompts.tolist())}
+    p = distribution(teachers.stack, torch.cat([sampled.seen, sampled.answers], 2), 4)
+    assert 0.5 < (p.argmax(-1) == sampled.answers).float().mean() < 1
 
 
 def test_the_filter_drops_a_row_for_all_teachers_and_counts_it(lab: Lab) -> None:
@@ -151,6 +153,15 @@ def test_a_mask_that_keeps_nothing_is_refused(lab: Lab) -> None:
     bare = replace(data, divergence=None)
     with pytest.raises(ValueError, match="no divergence tokens marked"):
         divergence_only(bare)
+
+
+def test_lists_survive_the_way_to_the_store_and_back(lab: Lab) -> None:
+    data = lab.data(lab.config.teaching, True)
+    back = Data.unpack(lab.world, data.pack())
+    for name, value in vars(data).items():
+        same = torch.equal(value, getattr(back, name)) if torch.is_tensor(value) else True
+        assert same, name
+    assert (back.dropped, back.world) == (data.dropped, data.world)
 
 
 def test_unknown_kinds_are_refused() -> None:
