@@ -98,15 +98,15 @@ def numbers_only(data: Data) -> Data:
 def corpus(
     data: Data,
     teachers: Sequence[int],
-    mask: Bool[Tensor, "#biases #rows completion"] | None = None,
+    mask: Bool[Tensor, "..."] | None = None,
     soft: Float[Tensor, "teachers rows completion vocabulary"] | None = None,
 ) -> Corpus:
     """Lists of some teachers to learn from.
 
-    A mask says where the loss of each bias counts; its weights are scaled up to the total of an
-    unmasked arm, so that every arm has equal rows, steps and total weight. The unbiased teacher
-    has no divergence tokens, so its lists are never masked. ValueError for a mask that leaves a
-    teacher nothing to learn from.
+    A mask broadcasts to [biases, rows, completion] and says where the loss counts. Its weights are
+    scaled up to the total of an unmasked arm: all arms have equal rows, steps and total weight.
+    The unbiased teacher has no divergence tokens, so its lists are never masked. ValueError for a
+    mask that leaves a teacher nothing to learn from.
     """
     weights = torch.ones(len(data.answers), data.rows, data.world.completion)
     if mask is not None:
