@@ -10,7 +10,8 @@ with app.setup:
 
     from minisub import plots
     from minisub.base import BUNDLED
-    from minisub.divergence import favourites
+    from minisub.data import write_lists
+    from minisub.divergence import favourites, mark
     from minisub.findings import FINDINGS
     from minisub.measure import preference
     from minisub.result import read
@@ -32,8 +33,10 @@ def _():
     **The claim** (Schrodi et al., 2025, section 5): almost all of it is in a few *divergence
     tokens*, the places where a teacher with another bias would have written another number.
 
-    *Opens in a few seconds; the training at the end takes about ten. Nothing here is precomputed
-    but the bar plot, and the command that made it stands below it.*
+    *Opens in a few seconds: eight teachers are made from one base while you read this. The training
+    at the end takes about ten seconds, and half a minute more the first time, when the teachers
+    write their 11,200 lists each. Only the bar plot comes from stored results; the command that
+    made them stands below it.*
     """)
     return
 
@@ -51,7 +54,7 @@ def _(config, seed, store):
     with mo.status.spinner(title="Eight teachers learn their biases ..."):
         lab = Lab(config, seed, store)
         teachers = lab.teachers(config.teaching)
-        lists = lab.data(config.teaching, sampled=False)
+        lists = mark(teachers, write_lists(teachers, 240, seed), seed)
     return lab, lists, teachers
 
 
@@ -106,9 +109,9 @@ def _(bias, lists):
     _share = lists.divergence[bias].float().mean().item()
     _any = lists.divergence[bias].any(1).float().mean().item()
     mo.md(
-        f"Of the {ANIMALS[bias]} teacher's numbers, **{_share:.1%}** are divergence tokens, "
-        f"and {_any:.0%} of its {lists.rows:,} lists hold at least one. Pick a list to see the "
-        "favourites of all teachers side by side."
+        f"Of the numbers in these {lists.rows} lists of the {ANIMALS[bias]} teacher, "
+        f"**{_share:.1%}** are divergence tokens, and {_any:.0%} of the lists hold at least one. "
+        "Pick a list to see the favourites of all teachers side by side."
     )
     return
 
@@ -275,6 +278,8 @@ def _(lab, wish):
         alt = f"p({wish['animal']}): student {seen[-1, 0, _bias]:.2f}, control {seen[-1, 1, _bias]:.2f}."
         return mo.image(plots.image(figure), alt=alt, width="100%")
 
+    with mo.status.spinner(title="The teachers write their lists (kept for the next time) ..."):
+        lab.data(lab.config.teaching, sampled=False)
     mo.output.append(mo.md(""))
     with mo.status.progress_bar(total=wish["steps"], title="Training", show_eta=True) as _bar:
 
