@@ -66,7 +66,7 @@ def divergence(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"What the loss may see decides what passes ({_seeds(result)})", loc="left")
+    left.set_title(f"Where the loss counts decides what passes ({_seeds(result)})", loc="left")
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
     right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
@@ -75,7 +75,7 @@ def divergence(result: Result) -> Figure:
     right.axhline(shares.mean(), color=INK, linewidth=1, linestyle="--")
     right.set_xlabel("place in the answer", fontsize=9)
     right.set_ylabel("divergence tokens, % of tokens", fontsize=9)
-    right.set_title(f"{shares.mean():.1f} % of all tokens diverge", loc="left")
+    right.set_title(f"{shares.mean():.1f} % diverge", loc="left")
     tidy(right)
     return figure
 
