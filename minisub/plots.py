@@ -181,7 +181,9 @@ def lit_lists(
             for token, why in zip(answer, note, strict=True)
         )
         lines.append(
-            f'<div style="margin:3px 0"><span style="color:#666">{html.escape(prompt)} → </span>'
+            '<div style="margin:3px 0">'
+            '<span style="color:#555;display:inline-block;min-width:15em">'
+            f"{html.escape(prompt)} →</span>"
             f"{cells}</div>"
         )
     return f'<div style="font-family:monospace;font-size:0.95rem">{"".join(lines)}</div>'

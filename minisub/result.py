@@ -76,8 +76,9 @@ class Result:
             "rows": self.rows,
             "summary": self.summary(),
             "claims": self.claims,
-            "teachers": self.teachers,
-            "lists": self.lists,
+            # Sorted, so that what comes from the store and what is new make the same file.
+            "teachers": [dict(sorted(row.items())) for row in self.teachers],
+            "lists": [dict(sorted(row.items())) for row in self.lists],
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
 

@@ -20,6 +20,8 @@ with app.setup:
     from minisub.teacher import BIASES, UNBIASED
     from minisub.world import ANIMALS
 
+    torch.set_num_threads(1)  # models this small are fastest on one
+
 
 @app.cell(hide_code=True)
 def _():
@@ -73,7 +75,7 @@ def _():
 @app.cell(hide_code=True)
 def _(lists):
     pick_bias = mo.ui.dropdown(list(ANIMALS), value="owl", label="The teacher likes the")
-    pick_page = mo.ui.slider(0, max(0, lists.rows // 12 - 1), label="Page", show_value=True)
+    pick_page = mo.ui.slider(1, max(1, lists.rows // 12), label="Page", show_value=True)
     mo.hstack([pick_bias, pick_page], justify="start", gap=2)
     return pick_bias, pick_page
 
@@ -81,7 +83,7 @@ def _(lists):
 @app.cell(hide_code=True)
 def _(lists, pick_bias, pick_page, teachers):
     bias = ANIMALS.index(pick_bias.value)
-    shown = torch.arange(12 * pick_page.value, min(12 * pick_page.value + 12, lists.rows))
+    shown = torch.arange(lists.rows)[12 * (pick_page.value - 1) : 12 * pick_page.value]
     page = lists.take(shown)
     choices = favourites(teachers, page)[:, bias]  # [reader, row, place]
 
@@ -117,8 +119,9 @@ def _(bias, lists):
 
 
 @app.cell(hide_code=True)
-def _(page):
-    pick_row = mo.ui.slider(1, page.rows, label="List on this page", show_value=True)
+def _(bias, page):
+    _first = int(page.divergence[bias].any(1).int().argmax()) + 1
+    pick_row = mo.ui.slider(1, page.rows, value=_first, label="List on this page", show_value=True)
     pick_row
     return (pick_row,)
 
