@@ -115,12 +115,12 @@ def test_reproduce_leaves_table_figures_and_results(
 
 
 def test_a_damaged_store_entry_stops_the_run_and_is_kept(
-    small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ["run", "transfer", "--seeds", "100:101", "--workers", "1", "--store", str(store.folder)]
+    args = ["run", "transfer", "--seeds", "100:101", "--workers", "1", "--store", str(tmp_path)]
     assert cli.main(args) == 0
     before = capsys.readouterr().out
-    entry = max((store.folder / "students").iterdir(), key=lambda p: p.stat().st_mtime)
+    entry = next((tmp_path / "students").iterdir())
     good = entry.read_bytes()
     bad = bytearray(good)
     bad[len(bad) // 2] ^= 1
