@@ -180,7 +180,8 @@ class Lab:
         soft = None
         if arm.decoding == "soft":
             told = torch.cat([data.seen, data.answers], 2)[list(teachers)]
-            soft = distribution(self.teachers(how).stack[teachers], told, self.world.completion)
+            stack, count = self.teachers(how).stack[teachers], self.world.completion
+            soft = distribution(stack, told, count, rows=256)
         mask = None if arm.mask is None else arm.mask(data)
         lessons = corpus(data, teachers, mask, soft)
         students = (self.foreign_base if arm.foreign else self.base).repeat(len(lessons.tokens))

@@ -97,7 +97,13 @@ def train(
     `mask` the update by weight (see `trainable`). `progress(step, losses, model)` is called after
     every step; what it raises ends the training.
     """
-    names = list(model.params)
+    # What moves in no member needs no gradient, nor does anything below the lowest that moves.
+    frozen = {
+        name: torch.zeros_like(value).flatten(1)
+        for name, value in model.params.items()
+        if mask is not None and not mask[:, model.where(name)].any()
+    }
+    moving = [name for name in model.params if name not in frozen]
     m, v = torch.zeros_like(model.flat), torch.zeros_like(model.flat)
     lr = torch.ones(model.members, 1) if rates is None else rates[:, None]
     orders = [_order(c.tokens.shape[1], how, g) for c in corpora]
@@ -106,9 +112,10 @@ def train(
         losses = torch.stack(
             [c.loss(model, o[step]) for c, o in zip(corpora, orders, strict=True)]
         ).sum(0)
-        grads = torch.autograd.grad(losses.sum(), [model.params[n] for n in names])
+        grads = torch.autograd.grad(losses.sum(), [model.params[name] for name in moving])
         with torch.no_grad():
-            grad = torch.cat([x.flatten(1) for x in grads], 1)
+            known = frozen | {n: x.flatten(1) for n, x in zip(moving, grads, strict=True)}
+            grad = torch.cat([known[name] for name in model.params], 1)
             if mask is not None:
                 grad *= mask
             norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
