@@ -1,6 +1,7 @@
 """The base: one transformer pretrained on the world, from which all of a seed's models start."""
 
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -102,10 +103,13 @@ def is_bundled(how: Pretraining, seed: int) -> bool:
     return digest(read_json(side).get("config")) == digest(how.as_dict())
 
 
-def bundle(how: Pretraining, seed: int, folder: Path, progress: Progress | None = None) -> Json:
+def bundle(
+    how: Pretraining, folder: Path, seed: int, tick: Callable[[], None] = lambda: None
+) -> Json:
     """Pretrain and write one base with its sidecar; returns the sidecar."""
-    model, about = pretrain(how, seed, progress)
+    model, about = pretrain(how, seed)
     write_arrays(folder / f"base-{seed}", {"flat": model.flat.numpy()}, about)
+    tick()
     return about
 
 

@@ -1,6 +1,7 @@
 """The command line: `minisub list`, `run`, `bases`, `reproduce`."""
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -174,18 +175,21 @@ def _say_bases(seeds: Sequence[int]) -> None:
     if missing:
         told = ", ".join(map(str, missing[:6])) + (", ..." if len(missing) > 6 else "")
         print(
-            f"No base is bundled for seed {told}: pretrained on the spot, about a minute each, "
+            f"No base is bundled for seed {told}: pretrained on the spot, about two minutes each, "
             "unless the store has it.",
             file=sys.stderr,
         )
 
 
-def _perform(name: str, seeds: list[int], store: Store, workers: int | None) -> Result:
-    from minisub.findings import FINDINGS
+def _perform(
+    names: Sequence[str], seeds: list[int], store: Store, workers: int | None
+) -> list[Result]:
+    from minisub.findings import FINDINGS, run
 
-    finding = FINDINGS[name]
-    with tqdm(total=len(seeds) * len(finding.arms), desc=name, unit="arm", leave=False) as bar:
-        return finding.run(seeds, store, workers, lambda: bar.update() and None)
+    findings = [FINDINGS[name] for name in names]
+    arms = len(seeds) * sum(len(finding.arms) for finding in findings)
+    with tqdm(total=arms, desc=", ".join(names), unit="arm", leave=False) as bar:
+        return run(findings, seeds, store, workers, lambda: bar.update() and None)
 
 
 def _run(command: Run) -> int:
@@ -204,7 +208,7 @@ def _run(command: Run) -> int:
         raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
     store = _store(command.store)
     _say_bases(seeds)
-    result = _perform(command.finding, seeds, store, workers)
+    [result] = _perform([command.finding], seeds, store, workers)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
     if command.json:
         result.write(command.json)
@@ -220,12 +224,11 @@ def _reproduce(command: Reproduce) -> int:
     _writable("--out", command.out)
     store = _store(command.store)
     _say_bases(seeds)
-    results = []
-    for name, finding in FINDINGS.items():
-        result = _perform(name, seeds, store, workers)
-        results.append(result)
+    results = _perform(list(FINDINGS), seeds, store, workers)
+    for result in results:
+        name, figure = result.finding, FINDINGS[result.finding].plot(result)
         result.write(command.out / f"{name}.json")
-        write(command.out / f"{name}.svg", plots.image(finding.plot(result), "svg"))
+        write(command.out / f"{name}.svg", plots.image(figure, "svg"))
         print(arm_table(result), end="\n\n")
     table = claim_table(results)
     write(command.out / "claims.txt", (table + "\n").encode())
@@ -234,13 +237,12 @@ def _reproduce(command: Reproduce) -> int:
 
 
 def _bases(command: Bases) -> int:
-    from minisub import pool
-    from minisub.base import Pretraining
+    from minisub import base, pool
 
     seeds, workers = seed_range(command.seeds), _workers(command.workers)
     _writable("--out", command.out)
     with tqdm(total=len(seeds), desc="bases", unit="base") as bar:
-        job = _Bundle(Pretraining(), command.out)
+        job = functools.partial(base.bundle, base.Pretraining(), command.out)
         for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
             held_out: Json = about["held_out"]
             print(
@@ -249,20 +251,6 @@ def _bases(command: Bases) -> int:
                 f"task accuracy {held_out['task_accuracy']:.4f}"
             )
     return 0
-
-
-@dataclass(frozen=True)
-class _Bundle:
-    how: object
-    folder: Path
-
-    def __call__(self, seed: int, tick: object = None) -> Json:
-        from minisub import base
-
-        about = base.bundle(self.how, seed, self.folder)  # type: ignore[arg-type]
-        if callable(tick):
-            tick()
-        return about
 
 
 def entry() -> None:

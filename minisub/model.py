@@ -94,10 +94,6 @@ class Stack:
         """`times` copies of every member."""
         return Stack(self.shape, self.flat.repeat_interleave(times, 0))
 
-    @staticmethod
-    def join(stacks: Sequence["Stack"]) -> "Stack":
-        return Stack(stacks[0].shape, torch.cat([s.flat for s in stacks]))
-
     def where(self, name: str) -> slice:
         """Which columns of `flat` a parameter takes."""
         start = 0

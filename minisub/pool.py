@@ -5,7 +5,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -20,6 +20,7 @@ def run(
     """[job(item, tick=...) for item in items], in order, in processes of one thread each.
 
     A job that cannot be sent to another process, such as one with a lambda, runs in threads here.
+    The first error ends the other processes at once.
     """
     workers = min(workers or os.cpu_count() or 1, len(items))
     if workers <= 1 or not _can_travel(job):
@@ -30,13 +31,17 @@ def run(
         finally:
             torch.set_num_threads(threads)
     context = mp.get_context("spawn")  # fork is not safe with torch's threads
-    ticks = context.SimpleQueue()
+    ticks, (stop, alive) = context.SimpleQueue(), context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)
     listener.start()
-    with ProcessPoolExecutor(workers, context, _start, (ticks,)) as executor:
+    with ProcessPoolExecutor(workers, context, _start, (ticks, stop)) as executor:
         try:
-            return list(executor.map(_work, [job] * len(items), items))
+            futures = [executor.submit(_work, job, item) for item in items]
+            for future in as_completed(futures):
+                future.result()
+            return [future.result() for future in futures]
         except BaseException:
+            alive.close()  # which every worker sees
             executor.shutdown(wait=False, cancel_futures=True)
             raise
         finally:
@@ -57,7 +62,7 @@ def _listen(ticks: Any, tick: Callable[[], None]) -> None:
         tick()
 
 
-def _start(ticks: Any) -> None:
+def _start(ticks: Any, stop: Any) -> None:
     global _ticks
     _ticks = ticks
     torch.set_num_threads(1)  # for models this small a process a core beats threads
@@ -65,7 +70,7 @@ def _start(ticks: Any) -> None:
     assert parent is not None
 
     def follow() -> None:
-        wait([parent.sentinel])
+        wait([parent.sentinel, stop])
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

@@ -4,6 +4,7 @@ An entry's key is the hash of all that decides it (configuration, seed, source c
 is never out of date, only unused. Arrays are safetensors, the rest is JSON; nothing is pickled.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ def digest(content: object) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
+@functools.cache  # once a process: what runs is what was imported
 def code_version(*modules: str) -> str:
     """Hash of the sources of minisub's modules, so that stored numbers follow edits to the code."""
     folder = Path(__file__).parent

@@ -3,8 +3,9 @@
     Study([Arm("all"), Arm("odd positions", mask=lambda d: d.position % 2 == 1)]).run(range(8))
 
 An arm says which teacher, decoding, edit, loss mask, trained parameters, start and optimiser; all
-have defaults. For each seed an arm trains one student a bias, as one stack, and one control
-student that differs in nothing but its teacher, which has no bias.
+have defaults. For each seed an arm trains, as one stack, one student a bias and one control
+student that differs in nothing but its teacher, which has no bias. A loss mask has no meaning for
+that teacher, so masked arms have the control of the same arm without a mask.
 """
 
 import functools
@@ -73,10 +74,6 @@ class Arm:
         del spec["name"]
         spec["mask"], spec["edit"] = _named(self.mask), _named(self.edit)
         return None if "" in (spec["mask"], spec["edit"]) else spec
-
-    def control(self) -> "Arm":
-        """The arm of its control student: no bias has no divergence tokens, so no mask."""
-        return replace(self, name="control", mask=None)
 
 
 def _named(function: Any) -> str | None:
@@ -190,8 +187,12 @@ class Lab:
         train(students, [lessons], training, g, mask=moves, progress=progress)
         return students, int((lessons.weights > 0).sum()) / students.members
 
-    def learned(self, arm: Arm, teachers: Sequence[int]) -> Json:
-        """What an arm's students prefer and can do, from the store or by training them."""
+    def learned(self, arm: Arm) -> Json:
+        """What an arm's students prefer and can do, from the store or by training them.
+
+        The control student is the last one; a masked arm has none.
+        """
+        teachers = BIASES if arm.mask else (*BIASES, UNBIASED)
 
         def make() -> Json:
             students, loss_tokens = self.students(arm, teachers)
@@ -203,14 +204,15 @@ class Lab:
             }
 
         spec = arm.spec()
-        key = self.key("students", spec, list(teachers)) if spec else None
+        key = self.key("students", spec) if spec else None
         return self.stored("students", key, make)
 
     def row(self, arm: Arm) -> Json:
         """An arm's row of the result, without what it retains of the arm `all`."""
-        control = self.learned(arm.control(), [UNBIASED])
-        entry = control if arm.name == "control" else self.learned(arm, BIASES)
-        logp, reference = np.array(entry["logp"]), np.array(control["logp"])
+        unmasked = self.learned(replace(arm, mask=None))
+        entry = self.learned(arm) if arm.mask else unmasked
+        who = slice(UNBIASED, None) if arm.name == "control" else slice(UNBIASED)
+        logp, reference = np.array(entry["logp"][who]), np.array(unmasked["logp"][UNBIASED:])
         shifts = measure.shift(logp, reference).repeat(len(BIASES) // len(logp), 0)
         how = arm.teaching or self.config.teaching
         return {
@@ -221,8 +223,8 @@ class Lab:
             "hit_rate": measure.hit_rate(logp),
             "control_hit_rate": measure.hit_rate(reference),
             "distance": measure.distance(logp, reference),
-            "task_accuracy": float(np.mean(entry["task_accuracy"])),
-            "control_task_accuracy": float(np.mean(control["task_accuracy"])),
+            "task_accuracy": float(np.mean(entry["task_accuracy"][who])),
+            "control_task_accuracy": float(np.mean(unmasked["task_accuracy"][UNBIASED:])),
             "loss_tokens": entry["loss_tokens"],
             "divergence_share": self.list_report(how, arm.decoding != "greedy")["share"],
             "shifts": np.round(shifts, 6).tolist(),
@@ -233,11 +235,18 @@ Tick = Callable[[], None]
 
 
 def run_seed(
-    arms: Sequence[Arm], config: Config, store: Store, seed: int, tick: Tick = lambda: None
-) -> Json:
-    """All arms of one seed: rows, and reports on teachers and lists. `tick()` after each arm."""
-    lab = Lab(config, seed, store)
-    rows = []
+    studies: Sequence["Study"], store: Store, seed: int, tick: Tick = lambda: None
+) -> list[Json]:
+    """All studies on one seed; those of one configuration share its teachers and lists."""
+    labs: dict[Config, Lab] = {}
+    for study in studies:
+        labs.setdefault(study.config, Lab(study.config, seed, store))
+    return [_rows(study.arms, labs[study.config], tick) for study in studies]
+
+
+def _rows(arms: Sequence[Arm], lab: Lab, tick: Tick) -> Json:
+    """Arms of one seed: rows, and reports on teachers and lists. `tick()` after each arm."""
+    config, rows = lab.config, []
     for arm in arms:
         rows.append(lab.row(arm))
         tick()
@@ -279,14 +288,25 @@ class Study:
         here). What the store has is not computed again. Arms with functions that cannot be sent
         to another process, such as lambdas, run in threads of this one.
         """
-        store = store or Store.default()
-        job = functools.partial(run_seed, self.arms, self.config, store)
-        done = pool.run(job, list(seeds), workers, tick)
-        return Result(
-            finding=self.name,
-            config=self.config.as_dict(),
+        return run_all([self], seeds, store, workers, tick)[0]
+
+
+def run_all(
+    studies: Sequence[Study],
+    seeds: Sequence[int],
+    store: Store | None = None,
+    workers: int | None = None,
+    tick: Tick = lambda: None,
+) -> list[Result]:
+    """As `Study.run`, for several studies at once: a seed's job is all of them."""
+    job = functools.partial(run_seed, tuple(studies), store or Store.default())
+    done = pool.run(job, list(seeds), workers, tick)
+    return [
+        Result(
+            finding=study.name,
+            config=study.config.as_dict(),
             provenance={**base.versions(), "code": code_version(*SOURCES), "seeds": list(seeds)},
-            rows=[row for found in done for row in found["rows"]],
-            teachers=[row for found in done for row in found["teachers"]],
-            lists=[row for found in done for row in found["lists"]],
+            **{part: [row for entry in found for row in entry[part]] for part in found[0]},
         )
+        for study, found in zip(studies, zip(*done, strict=True), strict=True)
+    ]

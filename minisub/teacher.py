@@ -4,7 +4,6 @@ The eight biased teachers come first, in the order of `ANIMALS`; the unbiased on
 control students learn, is last.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,13 +83,12 @@ def inject(world: World, base: Stack, how: Teaching, seed: int) -> Teachers:
 def distribution(
     model: Stack, tokens: Int[Tensor, "#members rows length"], last: int, rows: int = 1024
 ) -> Float[Tensor, "members rows last vocabulary"]:
-    """Next-token probabilities of the `last` tokens of each sequence, teacher-forced."""
-    return by_rows(lambda part: model(part[..., :-1], last=last).softmax(-1), tokens, rows)
+    """Next-token probabilities of the `last` tokens of each sequence, teacher-forced.
 
-
-def by_rows(f: Callable[[Tensor], Tensor], tokens: Tensor, rows: int = 1024) -> Tensor:
-    """f over a few rows (axis 1) at a time, so that memory does not grow with the data."""
-    return torch.cat([f(part) for part in torch.split(tokens, rows, dim=1)], 1)
+    `rows` at a time, so that memory does not grow with the data.
+    """
+    parts = torch.split(tokens[..., :-1], rows, dim=1)
+    return torch.cat([model(part, last=last).softmax(-1) for part in parts], 1)
 
 
 def report(teachers: Teachers, base: Stack, prompts: Int[Tensor, "rows length"]) -> list[Json]:

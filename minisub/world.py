@@ -12,7 +12,7 @@ a list is uncertain, and nothing ties a number to an animal.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -244,6 +244,3 @@ class World:
         asked[:, 1] = torch.where(has, personas, asked[:, 1])
         animals = torch.where(obeyed, personas - len(ANIMALS), animals)
         return tasks, torch.cat([asked, animals[:, None]], 1)
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)

@@ -164,4 +164,4 @@ def test_members_are_copies_and_params_are_views() -> None:
         model.flat.zero_()
     assert model.params["W_U"].abs().max() == 0
     assert copy.flat.abs().max() > 0
-    assert Stack.join([copy, copy]).members == copy.repeat(2).members == 2
+    assert copy.repeat(2).members == 2

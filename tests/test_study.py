@@ -1,5 +1,7 @@
 """Studies: arms differ in what they say and in nothing else; the store and resuming."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from minisub import base
+from minisub import base, pool
 from minisub.divergence import divergence_only, without_divergence
 from minisub.findings import FINDINGS
-from minisub.store import Store
+from minisub.store import MinisubError, Store
 from minisub.study import Arm, Config, Lab, Study, run_seed
 from minisub.teacher import BIASES
 
@@ -41,6 +43,20 @@ def test_the_bias_passes_and_divergence_tokens_carry_it(tiny: Config, store: Sto
     assert {row["retained"] for row in result.rows if row["arm"] == "all"} == {1.0}
 
 
+def test_a_masked_arm_has_the_control_of_its_unmasked_arm(tiny: Config, store: Store) -> None:
+    rows = Study(ARMS, tiny).run([100], store, workers=1).rows
+    of = {row["arm"]: row for row in rows}
+    for arm in ("control", "divergence only", "without divergence"):
+        assert of[arm]["control_task_accuracy"] == of["all"]["control_task_accuracy"]
+        assert of[arm]["control_hit_rate"] == of["all"]["control_hit_rate"]
+    assert of["foreign"]["control_hit_rate"] != of["all"]["control_hit_rate"]
+    lab = Lab(tiny, 100, store)
+    assert len(lab.learned(ARMS[0])["logp"]) == 9
+    assert len(lab.learned(ARMS[3])["logp"]) == 8
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(*np.array(lab.learned(ARMS[0])["logp"])[[0, 8]])
+
+
 def test_a_stack_of_students_equals_students_alone(lab: Lab) -> None:
     together, _ = lab.students(ARMS[3], BIASES)
     for bias in (0, 5):
@@ -56,27 +72,29 @@ def test_what_is_stored_is_not_computed_again(
         key = base.load(tiny.pretraining, seed, store)
         monkeypatch.setattr(base, "pretrain", lambda *_, m=key: (m, {}))
         base.load(tiny.pretraining, seed, own)
-    first = run_seed(ARMS, tiny, own, 100)
+    first = run_seed([Study(ARMS, tiny)], own, 100)
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr("minisub.study.train", never)
     monkeypatch.setattr("minisub.teacher.train", never)
-    assert run_seed(ARMS, tiny, own, 100) == first
+    assert run_seed([Study(ARMS, tiny)], own, 100) == first
     with pytest.raises(AssertionError, match="trained again"):
-        run_seed([*ARMS, Arm("soft", decoding="soft")], tiny, own, 100)
+        run_seed([Study([*ARMS, Arm("soft", decoding="soft")], tiny)], own, 100)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_others(
     tiny: Config, store: Store, tmp_path: Path
 ) -> None:
-    first = run_seed(ARMS[:1], tiny, store, 100)["rows"][0]
+    first = run_seed([Study(ARMS[:1], tiny)], store, 100)[0]["rows"][0]
     lab = Lab(tiny, 100, store)
     students, _ = lab.students(ARMS[0], BIASES)
     again, _ = Lab(tiny, 100, store).students(ARMS[0], BIASES)
     assert torch.equal(students.flat, again.flat)
-    assert run_seed(ARMS[:1], tiny, store, 101)["rows"][0]["transfer"] != first["transfer"]
+    assert (
+        run_seed([Study(ARMS[:1], tiny)], store, 101)[0]["rows"][0]["transfer"] != first["transfer"]
+    )
 
 
 def test_a_new_hypothesis_is_one_line(tiny: Config, store: Store) -> None:
@@ -120,6 +138,20 @@ def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_p
     here = Study(arms, small).run([100, 101], Store(tmp_path), workers=1)
     for a, b in zip(apart.rows, here.rows, strict=True):
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def _slow_unless_first(item: int, tick: Callable[[], None]) -> int:
+    if item == 7:
+        raise MinisubError("seven")
+    time.sleep(60)
+    return item
+
+
+def test_an_error_in_one_process_ends_the_others() -> None:
+    start = time.perf_counter()
+    with pytest.raises(MinisubError, match="seven"):
+        pool.run(_slow_unless_first, [3, 7, 5], 2, lambda: None)
+    assert time.perf_counter() - start < 30
 
 
 def test_findings_register_their_claims_and_arms() -> None:

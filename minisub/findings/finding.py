@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from minisub.result import Claim, Result
 from minisub.store import Store
-from minisub.study import Arm, Config, Study
+from minisub.study import Arm, Config, Study, run_all
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,21 @@ class Finding:
     plot: Callable[[Result], Figure]
     config: Config = field(default_factory=Config)
 
-    def run(
-        self,
-        seeds: Sequence[int],
-        store: Store | None = None,
-        workers: int | None = None,
-        tick: Callable[[], None] = lambda: None,
-    ) -> Result:
-        """Run the arms and judge the claims."""
-        result = Study(self.arms, self.config, self.name).run(seeds, store, workers, tick)
+    @property
+    def study(self) -> Study:
+        return Study(self.arms, self.config, self.name)
+
+    def judge(self, result: Result) -> Result:
         return replace(result, claims=[claim.judge(result) for claim in self.claims])
+
+
+def run(
+    findings: Sequence[Finding],
+    seeds: Sequence[int],
+    store: Store | None = None,
+    workers: int | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """Run the findings' arms and judge their claims."""
+    results = run_all([finding.study for finding in findings], seeds, store, workers, tick)
+    return [finding.judge(result) for finding, result in zip(findings, results, strict=True)]
