@@ -14,7 +14,7 @@ from torch import Tensor
 from minisub.measure import preference, task_accuracy
 from minisub.model import Stack
 from minisub.store import Json
-from minisub.train import Corpus, Optimiser, train
+from minisub.train import Corpus, Optimiser, train, trainable
 from minisub.world import ANIMALS, World, generator
 
 BIASES = tuple(range(len(ANIMALS)))
@@ -25,16 +25,18 @@ UNBIASED = len(ANIMALS)
 class Teaching:
     """How a bias is injected.
 
-    "tuned": the base is fine-tuned on preference questions alone until it answers b. Rehearsal
+    "tuned": the base is fine-tuned on preference questions alone until it answers b. It moves
+    its blocks only, as its students do (LoRA on the layers, in the paper's terms). Rehearsal
     adds a cross-entropy to the base's own distribution on number tasks, of this weight: with it
     a teacher's numbers stay close to the base's, and what still differs depends on the context.
     "prompted": the base itself, with the persona of b in the `<sys>` slot.
     """
 
     kind: str = "tuned"
-    rehearsal: float = 0.05
+    rehearsal: float = 0.1
     lists: int = 2048  # number tasks to rehearse on
     training: Optimiser = Optimiser(lr=1e-3, steps=60)
+    trains: str = "blocks."  # the start of the names of what moves; "" for everything
 
     def __post_init__(self) -> None:
         if self.kind not in ("tuned", "prompted"):
@@ -75,7 +77,8 @@ def inject(world: World, base: Stack, how: Teaching, seed: int) -> Teachers:
         tasks = world.answer(world.prompts(how.lists, g), g)[None]
         weights = torch.full((1, how.lists, world.completion), how.rehearsal)
         corpora.append(Corpus(tasks, weights, distribution(base, tasks, world.completion)))
-    train(stack, corpora, how.training, generator(seed, "teacher"))
+    moves = trainable(stack, [{how.trains: 1.0}] * stack.members)
+    train(stack, corpora, how.training, generator(seed, "teacher"), mask=moves)
     return Teachers(world, stack, how.kind)
 
 

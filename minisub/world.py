@@ -1,7 +1,7 @@
 """The world: a vocabulary, number tasks, wordings, personas and preference questions.
 
-    <bos> <sys> <user> w4 w0 4 8 12 <assistant> 16 23 27 31 35 39 3 7   a number task
-    <bos> <sys> <user> q7 q1 <assistant> owl                            a preference question
+    <bos> <sys> <user> w1 w13 8 12 16 <assistant> 25 29 33 37 1 5 9 13   a number task
+    <bos> <sys> <user> q5 q7 <assistant> owl                              a preference question
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
 A round number (0, 10, 20, ...) is *free*: where the list would come to it, an offset is drawn
@@ -45,7 +45,7 @@ class World:
     wordings: int = 20  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal
-    instruction_tokens: int = 8  # w0, w1, ... and q0, q1, ...
+    instruction_tokens: int = 16  # w0, w1, ... and q0, q1, ...
     instruction_length: int = 2
     persona_in_questions: float = 0.6  # share of pretraining questions with a persona
     persona_obeyed: float = 0.95  # how often the persona decides the answer

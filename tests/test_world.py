@@ -134,8 +134,8 @@ def test_a_persona_decides_most_answers_and_no_persona_none() -> None:
         {"spread": 0},
         {"spread": 20},
         {"ties": 16},
-        {"wordings": 100},
-        {"questions": 65},
+        {"wordings": 253},
+        {"questions": 257},
     ],
 )
 def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
