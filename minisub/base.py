@@ -1,7 +1,6 @@
 """The base: one transformer pretrained on the world, from which all of a seed's models start."""
 
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 
 from minisub.measure import preference, task_accuracy
 from minisub.model import Shape, Size, Stack
+from minisub.pool import Tick
 from minisub.store import Json, Store, code_version, digest, read_arrays, read_json, write_arrays
 from minisub.train import Corpus, Optimiser, Progress, train
 from minisub.world import ANIMALS, World, generator
@@ -103,9 +103,7 @@ def is_bundled(how: Pretraining, seed: int) -> bool:
     return digest(read_json(side).get("config")) == digest(how.as_dict())
 
 
-def bundle(
-    how: Pretraining, folder: Path, seed: int, tick: Callable[[], None] = lambda: None
-) -> Json:
+def bundle(how: Pretraining, folder: Path, seed: int, tick: Tick = lambda: None) -> Json:
     """Pretrain and write one base with its sidecar; returns the sidecar."""
     model, about = pretrain(how, seed)
     write_arrays(folder / f"base-{seed}", {"flat": model.flat.numpy()}, about)

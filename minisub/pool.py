@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
+Tick = Callable[[], None]  # called at each piece of work that is done
+
 _ticks: Any = None  # in a worker: where it reports progress
 
 
 def run(
-    job: Callable[..., Any], items: Sequence[int], workers: int | None, tick: Callable[[], None]
+    job: Callable[..., Any], items: Sequence[int], workers: int | None, tick: Tick
 ) -> list[Any]:
     """[job(item, tick=...) for item in items], in order, in processes of one thread each.
 
@@ -57,7 +59,7 @@ def _can_travel(job: Callable[..., Any]) -> bool:
     return True
 
 
-def _listen(ticks: Any, tick: Callable[[], None]) -> None:
+def _listen(ticks: Any, tick: Tick) -> None:
     while ticks.get():
         tick()
 

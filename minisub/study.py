@@ -22,6 +22,7 @@ from minisub.base import Pretraining
 from minisub.data import Data, corpus, write_lists
 from minisub.divergence import describe, mark
 from minisub.model import Stack
+from minisub.pool import Tick
 from minisub.result import Result
 from minisub.store import Json, Store, code_version, digest
 from minisub.teacher import BIASES, UNBIASED, Teachers, Teaching, distribution, inject, report
@@ -210,8 +211,10 @@ class Lab:
     def row(self, arm: Arm) -> Json:
         """An arm's row of the result, without what it retains of the arm `all`."""
         unmasked = self.learned(replace(arm, mask=None))
-        entry = self.learned(arm) if arm.mask else unmasked
-        who = slice(UNBIASED, None) if arm.name == "control" else slice(UNBIASED)
+        if arm.name == "control":
+            entry, who = unmasked, slice(UNBIASED, None)
+        else:
+            entry, who = self.learned(arm) if arm.mask else unmasked, slice(UNBIASED)
         logp, reference = np.array(entry["logp"][who]), np.array(unmasked["logp"][UNBIASED:])
         shifts = measure.shift(logp, reference).repeat(len(BIASES) // len(logp), 0)
         how = arm.teaching or self.config.teaching
@@ -231,16 +234,11 @@ class Lab:
         }
 
 
-Tick = Callable[[], None]
-
-
 def run_seed(
     studies: Sequence["Study"], store: Store, seed: int, tick: Tick = lambda: None
 ) -> list[Json]:
     """All studies on one seed; those of one configuration share its teachers and lists."""
-    labs: dict[Config, Lab] = {}
-    for study in studies:
-        labs.setdefault(study.config, Lab(study.config, seed, store))
+    labs = {study.config: Lab(study.config, seed, store) for study in studies}
     return [_rows(study.arms, labs[study.config], tick) for study in studies]
 
 

@@ -51,6 +51,8 @@ def test_a_masked_arm_has_the_control_of_its_unmasked_arm(tiny: Config, store: S
         assert of[arm]["control_hit_rate"] == of["all"]["control_hit_rate"]
     assert of["foreign"]["control_hit_rate"] != of["all"]["control_hit_rate"]
     lab = Lab(tiny, 100, store)
+    masked = lab.row(Arm("control", mask=divergence_only))  # the reference is never masked
+    assert masked == lab.row(ARMS[1])
     assert len(lab.learned(ARMS[0])["logp"]) == 9
     assert len(lab.learned(ARMS[3])["logp"]) == 8
     with pytest.raises(AssertionError):
@@ -140,7 +142,7 @@ def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_p
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
 
 
-def _slow_unless_first(item: int, tick: Callable[[], None]) -> int:
+def _slow_unless_seven(item: int, tick: Callable[[], None]) -> int:
     if item == 7:
         raise MinisubError("seven")
     time.sleep(60)
@@ -150,7 +152,7 @@ def _slow_unless_first(item: int, tick: Callable[[], None]) -> int:
 def test_an_error_in_one_process_ends_the_others() -> None:
     start = time.perf_counter()
     with pytest.raises(MinisubError, match="seven"):
-        pool.run(_slow_unless_first, [3, 7, 5], 2, lambda: None)
+        pool.run(_slow_unless_seven, [3, 7, 5], 2, lambda: None)
     assert time.perf_counter() - start < 30
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
+from minisub.pool import Tick
 from minisub.result import Claim, Result
 from minisub.store import Store
 from minisub.study import Arm, Config, Study, run_all
@@ -33,7 +34,7 @@ def run(
     seeds: Sequence[int],
     store: Store | None = None,
     workers: int | None = None,
-    tick: Callable[[], None] = lambda: None,
+    tick: Tick = lambda: None,
 ) -> list[Result]:
     """Run the findings' arms and judge their claims."""
     results = run_all([finding.study for finding in findings], seeds, store, workers, tick)
