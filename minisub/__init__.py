@@ -8,17 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from minisub.arm import Arm as Arm
+    from minisub.arm import Config as Config
     from minisub.result import Claim as Claim
     from minisub.result import Result as Result
-    from minisub.study import Arm as Arm
-    from minisub.study import Config as Config
     from minisub.study import Study as Study
     from minisub.world import World as World
 
 _HOME = {
-    "Arm": "study",
+    "Arm": "arm",
     "Study": "study",
-    "Config": "study",
+    "Config": "arm",
     "World": "world",
     "Claim": "result",
     "Result": "result",

@@ -10,8 +10,17 @@ import torch
 from minisub.measure import preference, task_accuracy
 from minisub.model import Shape, Size, Stack
 from minisub.pool import Tick
-from minisub.store import Json, Store, code_version, digest, read_arrays, read_json, write_arrays
-from minisub.train import Corpus, Optimiser, Progress, train
+from minisub.store import (
+    Arrays,
+    Json,
+    Store,
+    code_version,
+    digest,
+    read_arrays,
+    read_json,
+    write_arrays,
+)
+from minisub.train import Corpus, Optimiser, train
 from minisub.world import ANIMALS, World, generator
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -35,8 +44,28 @@ class Pretraining:
         return asdict(self)
 
 
-def pretrain(how: Pretraining, seed: int, progress: Progress | None = None) -> tuple[Stack, Json]:
+# The bases that come with the package: the default ones, and those that single findings need.
+SHORT = Optimiser(lr=6e-3, steps=4000)
+SETS: dict[str, Pretraining] = {
+    "base": Pretraining(),
+    "wordings": Pretraining(
+        World(round_every=5, wordings=24, sensitivity=(0.5, 1.0)), training=SHORT
+    ),
+    "insensitive": Pretraining(
+        World(round_every=5, wordings=24, sensitivity=(0.0,)), training=SHORT
+    ),
+    "conduct": Pretraining(World(conduct=16), training=SHORT),
+    "depth-8": Pretraining(size=Size(depth=8), training=SHORT),
+    "depth-2": Pretraining(size=Size(depth=2), training=SHORT),
+    "width-16": Pretraining(size=Size(width=16, mlp=32), training=SHORT),
+}
+
+
+def pretrain(how: Pretraining, seed: int) -> tuple[Stack, Json]:
     """A base from nothing, and its sidecar: configuration, seed, versions, losses.
+
+    Its weights are rounded to half precision at the end, so that nine of them are small on disk
+    and one from disk is the same as one made anew.
 
     A step learns from `batch` number tasks and `batch` answered questions, each seen once.
     """
@@ -47,7 +76,8 @@ def pretrain(how: Pretraining, seed: int, progress: Progress | None = None) -> t
         Corpus(tasks[None], torch.ones(1, len(tasks), how.world.completion)),
         Corpus(questions[None], torch.ones(1, len(questions), 1)),
     ]
-    losses = train(model, corpora, how.training, g, progress=progress)
+    losses = train(model, corpora, how.training, g)
+    model.flat.copy_(model.flat.half().float())
     about = {
         "config": how.as_dict(),
         "seed": seed,
@@ -81,32 +111,42 @@ def evaluate(world: World, model: Stack, seed: int, rows: int = 1024) -> Json:
     }
 
 
-def load(how: Pretraining, seed: int, store: Store, progress: Progress | None = None) -> Stack:
+def load(how: Pretraining, seed: int, store: Store) -> Stack:
     """The base of a seed: bundled, else stored, else pretrained now and stored."""
-    if is_bundled(how, seed):
-        arrays, _ = read_arrays(BUNDLED / f"base-{seed}")
-        return Stack(how.shape, torch.from_numpy(arrays["flat"]))
+    bundled = bundled_as(how, seed)
+    if bundled is not None:
+        return _stack(how, read_arrays(bundled)[0])
     key = digest([how.as_dict(), seed, code_version(*SOURCES)])
     stored = store.get_arrays("bases", key)
     if stored is not None:
-        return Stack(how.shape, torch.from_numpy(stored["flat"]))
-    model, about = pretrain(how, seed, progress)
-    store.put_arrays("bases", key, {"flat": model.flat.numpy()}, about)
+        return _stack(how, stored)
+    model, about = pretrain(how, seed)
+    store.put_arrays("bases", key, _arrays(model), about)
     return model
 
 
-def is_bundled(how: Pretraining, seed: int) -> bool:
-    """Whether the package brings this very base: another configuration's does not count."""
-    side = BUNDLED / f"base-{seed}.json"
-    if not side.exists():
-        return False
-    return digest(read_json(side).get("config")) == digest(how.as_dict())
+def _arrays(model: Stack) -> Arrays:
+    return {"flat": model.flat.half().numpy()}
 
 
-def bundle(how: Pretraining, folder: Path, seed: int, tick: Tick = lambda: None) -> Json:
-    """Pretrain and write one base with its sidecar; returns the sidecar."""
-    model, about = pretrain(how, seed)
-    write_arrays(folder / f"base-{seed}", {"flat": model.flat.numpy()}, about)
+def _stack(how: Pretraining, arrays: Arrays) -> Stack:
+    return Stack(how.shape, torch.from_numpy(arrays["flat"]).float())
+
+
+def bundled_as(how: Pretraining, seed: int) -> Path | None:
+    """Where the package brings this very base: another configuration's does not count."""
+    for name, known in SETS.items():
+        path = BUNDLED / f"{name}-{seed}"
+        side = path.with_suffix(".json")
+        if known == how and side.exists():
+            return path if digest(read_json(side).get("config")) == digest(how.as_dict()) else None
+    return None
+
+
+def bundle(name: str, folder: Path, seed: int, tick: Tick = lambda: None) -> Json:
+    """Pretrain and write one base of a set with its sidecar; returns the sidecar."""
+    model, about = pretrain(SETS[name], seed)
+    write_arrays(folder / f"{name}-{seed}", _arrays(model), about)
     tick()
     return about
 

@@ -34,7 +34,7 @@ class Run:
     seeds: str = "0:8"
     """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
     quick: bool = False
-    """The first two of the seeds only."""
+    """A first look: two of the seeds, two biases each, half the lists and steps."""
     json: Path | None = None
     """Write the result to this file."""
     plot: Path | None = None
@@ -47,14 +47,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run all findings: a table of claims, and in --out the figures and results."""
+    """Run all findings: a table of claims, and in --out the report, figures and results."""
 
     seeds: str = "0:8"
     """A:B, the seeds A to B-1."""
     quick: bool = False
-    """The first two of the seeds only."""
+    """A first look: two of the seeds, two biases each, half the lists and steps."""
     out: Path = Path("minisub-out")
-    """The folder for the claims table, the figures and the results."""
+    """The folder for the report (one HTML file), the figures and the results."""
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
     store: Path | None = None
@@ -63,10 +63,12 @@ class Reproduce:
 
 @dataclass(frozen=True)
 class Bases:
-    """Pretrain the default bases of some seeds and write them with their sidecars."""
+    """Pretrain bases that come with the package and write them with their sidecars."""
 
     seeds: str = "0:9"
     """A:B, the seeds A to B-1."""
+    set: str = "base"
+    """Which: "base" for the default ones, or those that a single finding needs."""
     out: Path = Path("minisub-bases")
     """The folder; minisub's own is minisub/bundled."""
     workers: int = 0
@@ -171,24 +173,31 @@ def _say_bases(seeds: Sequence[int]) -> None:
     from minisub import base
 
     how = base.Pretraining()
-    missing = [s for s in range(min(seeds), max(seeds) + 2) if not base.is_bundled(how, s)]
+    missing = [s for s in range(min(seeds), max(seeds) + 2) if not base.bundled_as(how, s)]
     if missing:
         told = ", ".join(map(str, missing[:6])) + (", ..." if len(missing) > 6 else "")
         print(
-            f"No base is bundled for seed {told}: pretrained on the spot, about two minutes each, "
-            "unless the store has it.",
+            f"No base is bundled for seed {told}: pretrained on the spot, about two minutes each "
+            "(and as much again for each other world a finding needs), unless the store has it.",
             file=sys.stderr,
         )
 
 
 def _perform(
-    names: Sequence[str], seeds: list[int], store: Store, workers: int | None
+    names: Sequence[str], seeds: list[int], quick: bool, store: Store, workers: int | None
 ) -> list[Result]:
     from minisub.findings import FINDINGS, run
 
-    findings = [FINDINGS[name] for name in names]
+    findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
+    if quick:
+        print(
+            "A quick look: two seeds, at most two biases a seed, half the lists and steps. Claims "
+            "are judged as always; most need the full run to be decided.",
+            file=sys.stderr,
+        )
     arms = len(seeds) * sum(len(finding.arms) for finding in findings)
-    with tqdm(total=arms, desc=", ".join(names), unit="arm", leave=False) as bar:
+    what = names[0] if len(names) == 1 else "reproduce"
+    with tqdm(total=arms, desc=what, unit="arm", leave=False) as bar:
         return run(findings, seeds, store, workers, lambda: bar.update() and None)
 
 
@@ -208,7 +217,7 @@ def _run(command: Run) -> int:
         raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
     store = _store(command.store)
     _say_bases(seeds)
-    [result] = _perform([command.finding], seeds, store, workers)
+    [result] = _perform([command.finding], seeds, command.quick, store, workers)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
     if command.json:
         result.write(command.json)
@@ -218,21 +227,27 @@ def _run(command: Run) -> int:
 
 
 def _reproduce(command: Reproduce) -> int:
+    from minisub import report
     from minisub.findings import FINDINGS
 
     seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
     _writable("--out", command.out)
     store = _store(command.store)
     _say_bases(seeds)
-    results = _perform(list(FINDINGS), seeds, store, workers)
+    results = _perform(list(FINDINGS), seeds, command.quick, store, workers)
     for result in results:
         name, figure = result.finding, FINDINGS[result.finding].plot(result)
         result.write(command.out / f"{name}.json")
         write(command.out / f"{name}.svg", plots.image(figure, "svg"))
         print(arm_table(result), end="\n\n")
-    table = claim_table(results)
-    write(command.out / "claims.txt", (table + "\n").encode())
-    print(teacher_table(results[0]), table, f"Written to {command.out}/", sep="\n\n")
+    said = f"minisub reproduce --seeds {command.seeds}{' --quick' if command.quick else ''}"
+    for file, text in (
+        ("report.html", report.page(results, said)),
+        ("results.md", report.markdown(results, said)),
+    ):
+        write(command.out / file, text.encode())
+    told = f"The report is {command.out / 'report.html'}"
+    print(teacher_table(results[0]), claim_table(results), told, sep="\n\n")
     return 0
 
 
@@ -241,13 +256,15 @@ def _bases(command: Bases) -> int:
 
     seeds, workers = seed_range(command.seeds), _workers(command.workers)
     _writable("--out", command.out)
+    if command.set not in base.SETS:
+        raise MinisubError(f"--set is {command.set!r}, allowed: {', '.join(base.SETS)}")
     with tqdm(total=len(seeds), desc="bases", unit="base") as bar:
-        job = functools.partial(base.bundle, base.Pretraining(), command.out)
+        job = functools.partial(base.bundle, command.set, command.out)
         for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
             held_out: Json = about["held_out"]
             print(
-                f"base-{about['seed']}: {held_out['nats_per_number']:.4f} nats a held-out number "
-                f"(the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
+                f"{command.set}-{about['seed']}: {held_out['nats_per_number']:.4f} nats a held-out "
+                f"number (the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
                 f"task accuracy {held_out['task_accuracy']:.4f}"
             )
     return 0

@@ -6,85 +6,108 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from minisub.teacher import UNBIASED, Teachers
+from minisub.teacher import Teachers
 from minisub.train import Corpus
 from minisub.world import World, generator
 
 
 @dataclass(frozen=True)
 class Data:
-    """Lists of all nine teachers (the unbiased one last) for the same prompts.
+    """Lists of some biased teachers, and last of the unbiased one, for the same prompts.
 
-    prompts:    [rows, prompt length], without a persona: as the students see them
-    answers:    [teachers, rows, completion]
-    seen:       [teachers, rows, prompt length], the prompts as each teacher saw them
+    seed:       of all that is drawn at random in masks and edits
+    biases:     of the writers but the last
+    asked:      [rows, prompt length], the prompts that the teachers answered, without a persona
+    prompts:    [writers or 1, rows, prompt length], as the students read them
+    answers:    [writers, rows, completion]
+    labels:     the same shape: what students learn to say, where it is not what they read
     dropped:    how many rows the filter took out
+    favourite:  [teachers, biases, rows, completion], each teacher's favourite at every answer token
     divergence: [biases, rows, completion], which answers are divergence tokens
     random:     the same shape: as many at each position, picked at random
     """
 
     world: World
-    prompts: Int[Tensor, "rows prompt"]
-    answers: Int[Tensor, "teachers rows completion"]
-    seen: Int[Tensor, "teachers rows prompt"]
+    seed: int
+    biases: tuple[int, ...]
+    asked: Int[Tensor, "rows prompt"]
+    prompts: Int[Tensor, "#writers rows prompt"]
+    answers: Int[Tensor, "writers rows completion"]
+    labels: Int[Tensor, "writers rows completion"] | None = None
     dropped: int = 0
+    favourite: UInt8[Tensor, "teachers biases rows completion"] | None = None
     divergence: Bool[Tensor, "biases rows completion"] | None = None
     random: Bool[Tensor, "biases rows completion"] | None = None
 
     @property
     def rows(self) -> int:
-        return len(self.prompts)
+        return len(self.asked)
 
     def take(self, rows: Tensor) -> "Data":
         """Some of the rows: indices, or a boolean for each."""
-        return replace(
-            self,
-            prompts=self.prompts[rows],
-            answers=self.answers[:, rows],
-            seen=self.seen[:, rows],
-            divergence=None if self.divergence is None else self.divergence[:, rows],
-            random=None if self.random is None else self.random[:, rows],
-        )
+        parts: dict[str, Any] = {
+            n: v[..., rows, :] for n, v in vars(self).items() if isinstance(v, Tensor)
+        }
+        return replace(self, **parts)
 
     def pack(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """All of it as small arrays, for the store."""
-        tensors = {
-            name: value.numpy().astype(np.uint16)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return {**tensors, "dropped": np.array([self.dropped])}
+        tensors = {n: v.numpy() for n, v in vars(self).items() if isinstance(v, Tensor)}
+        small = {n: v.astype(np.uint16) if v.dtype == np.int64 else v for n, v in tensors.items()}
+        return {**small, "about": np.array([self.seed, self.dropped, *self.biases])}
 
     @staticmethod
     def unpack(world: World, arrays: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> "Data":
         """What `pack` made."""
-        tensors = {n: torch.from_numpy(a.astype(np.int64)) for n, a in arrays.items()}
-        masks = {n: tensors[n].bool() for n in ("divergence", "random") if n in tensors}
-        known = {n: tensors[n] for n in ("prompts", "answers", "seen")}
-        return Data(world, **known, dropped=int(tensors["dropped"]), **masks)
+        seed, dropped, *biases = arrays["about"].tolist()
+        tensors: dict[str, Any] = {
+            n: torch.from_numpy(a.astype(np.int64) if a.dtype == np.uint16 else a)
+            for n, a in arrays.items()
+            if n != "about"
+        }
+        return Data(world, seed, tuple(biases), dropped=dropped, **tensors)
 
     @property
     def position(self) -> Int[Tensor, " completion"]:
         """The place of each answer token, from 0; broadcasts against the masks."""
         return torch.arange(self.world.completion)
 
-    def tokens(self, teachers: Sequence[int]) -> Int[Tensor, "teachers rows length"]:
-        """What the students of some teachers read: the neutral prompt, then the answer."""
-        answers = self.answers[list(teachers)]
-        return torch.cat([self.prompts.expand(len(answers), -1, -1), answers], 2)
+    def luck(self, purpose: str) -> Float[Tensor, "biases rows completion"]:
+        """A number in [0, 1) for each answer token of the biased teachers; the same every time."""
+        shape = (len(self.biases), *self.answers.shape[1:])
+        return torch.rand(shape, generator=generator(self.seed, purpose))
+
+    def tokens(self, writers: Sequence[int]) -> Int[Tensor, "writers rows length"]:
+        """What the students of some writers read: the neutral prompt, then the answer."""
+        prompts = self.prompts.expand(len(self.answers), -1, -1)
+        return torch.cat([prompts, self.answers], 2)[list(writers)]
 
 
-def write_lists(teachers: Teachers, rows: int, seed: int, sampled: bool = False) -> Data:
-    """`rows` prompts, answered by every teacher: greedily, or sampled at temperature 1."""
+def write_lists(
+    teachers: Teachers,
+    biases: Sequence[int],
+    rows: int,
+    seed: int,
+    temperature: float | None = None,
+) -> Data:
+    """`rows` prompts, answered by the teachers of `biases` and by the unbiased one.
+
+    Greedily, or sampled where a temperature is given.
+    """
     world = teachers.world
     prompts = world.prompts(rows, generator(seed, "prompts"))
     luck = torch.rand(rows, world.completion, generator=generator(seed, "sampling"))
-    seen = teachers.see(prompts)
-    answers = teachers.stack.generate(seen, world.completion, luck if sampled else None)
-    return numbers_only(Data(world, prompts, answers, seen))
+    writers = [*biases, teachers.biased]
+    answers = teachers.stack[writers].generate(
+        teachers.see(prompts, writers),
+        world.completion,
+        None if temperature is None else luck,
+        temperature or 1.0,
+    )
+    return numbers_only(Data(world, seed, tuple(biases), prompts, prompts[None], answers))
 
 
 def numbers_only(data: Data) -> Data:
@@ -97,22 +120,23 @@ def numbers_only(data: Data) -> Data:
 
 def corpus(
     data: Data,
-    teachers: Sequence[int],
+    writers: Sequence[int],
     mask: Bool[Tensor, "..."] | None = None,
-    soft: Float[Tensor, "teachers rows completion vocabulary"] | None = None,
+    soft: Float[Tensor, "writers rows completion vocabulary"] | None = None,
 ) -> Corpus:
-    """Lists of some teachers to learn from.
+    """Lists of some writers to learn from.
 
     A mask broadcasts to [biases, rows, completion] and says where the loss counts. Its weights are
     scaled up to the total of an unmasked arm: all arms have equal rows, steps and total weight.
     The unbiased teacher has no divergence tokens, so its lists are never masked. ValueError for a
     mask that leaves a teacher nothing to learn from.
     """
-    weights = torch.ones(len(data.answers), data.rows, data.world.completion)
+    weights = torch.ones(data.answers.shape)
     if mask is not None:
-        weights[:UNBIASED] *= mask
-    weights = weights[list(teachers)]
+        weights[:-1] *= mask
+    weights = weights[list(writers)]
     kept = weights.sum((1, 2), keepdim=True)
     if (kept == 0).any():
         raise ValueError("a loss mask keeps no token at all")
-    return Corpus(data.tokens(teachers), weights * (weights[0].numel() / kept), soft)
+    labels = None if data.labels is None else data.labels[list(writers)]
+    return Corpus(data.tokens(writers), weights * (weights[0].numel() / kept), soft, labels)

@@ -5,6 +5,7 @@ favourite (argmax) of b there, and some counterfactual teacher b' has another fa
 over counterfactuals; no threshold. A sampled token that is not b's favourite is never one.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -14,22 +15,22 @@ from torch import Tensor
 from minisub.data import Data
 from minisub.model import Cache
 from minisub.store import Json
-from minisub.teacher import BIASES, Teachers
+from minisub.teacher import Teachers
 from minisub.world import generator
 
 ROWS = 512  # at a time
 
 
 @torch.no_grad()
-def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "readers writers rows completion"]:
-    """Every biased teacher's favourite at every token that every biased teacher wrote.
+def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "teachers biases rows completion"]:
+    """Every teacher's favourite at every token that every biased writer wrote.
 
-    A reader reads each prompt once and goes on from there with the answers. Teachers mostly agree,
+    A teacher reads each prompt once and goes on from there with the answers. Writers mostly agree,
     so an answer that several of them wrote is read once.
     """
-    writers, count = len(BIASES), data.world.completion
-    readers = [teachers.stack[[b]] for b in BIASES]
-    out = torch.empty(writers, writers, data.rows, count, dtype=torch.uint8)
+    writers, count, readers = len(data.biases), data.world.completion, teachers.stack.members
+    alone = [teachers.stack[[r]] for r in range(readers)]
+    out = torch.empty(readers, writers, data.rows, count, dtype=torch.uint8)
     for start in range(0, data.rows, ROWS):
         part = slice(start, start + ROWS)
         answers = data.answers[:writers, part, :-1]
@@ -37,14 +38,15 @@ def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "readers writers
         told, origin = torch.unique(
             torch.cat([row, answers], -1).flatten(0, 1), dim=0, return_inverse=True
         )
-        for reader in BIASES:
+        for reader in range(readers):
             cache: Cache = {}
-            first = readers[reader](data.seen[[reader], part], last=1, cache=cache).argmax(-1)
+            seen = teachers.see(data.asked[part], [reader])
+            first = alone[reader](seen, last=1, cache=cache).argmax(-1)
             cache = {
                 name: ([h[told[:, 0]] for h in k], [h[told[:, 0]] for h in v])
                 for name, (k, v) in cache.items()
             }
-            rest = readers[reader](told[None, :, 1:], cache=cache).argmax(-1)
+            rest = alone[reader](told[None, :, 1:], cache=cache).argmax(-1)
             out[reader, :, part, 0] = first[0, :, 0]
             out[reader, :, part, 1:] = rest[0, origin].view(writers, -1, count - 1)
     return out
@@ -52,11 +54,12 @@ def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "readers writers
 
 def divergence_tokens(
     answers: Int[Tensor, "biases rows completion"],
-    favourite: UInt8[Tensor, "readers biases rows completion"],
-    counterfactuals: tuple[int, ...] = BIASES,
+    favourite: UInt8[Tensor, "teachers biases rows completion"],
+    biases: Sequence[int],
+    counterfactuals: Sequence[int],
 ) -> Bool[Tensor, "biases rows completion"]:
     """Definition 5.1. A teacher is no counterfactual of its own: it never differs from itself."""
-    own = torch.stack([favourite[b, b] for b in range(len(answers))])
+    own = torch.stack([favourite[b, i] for i, b in enumerate(biases)])
     others = favourite[list(counterfactuals)]
     return (own == answers) & (others != own).any(0)
 
@@ -69,16 +72,17 @@ def matched(
     return rank < mask.sum(1, keepdim=True)
 
 
-def mark(teachers: Teachers, data: Data, seed: int) -> Data:
+def mark(teachers: Teachers, data: Data) -> Data:
     """The same data, with its divergence tokens and a random match."""
-    biased = data.answers[: len(BIASES)]
-    mask = divergence_tokens(biased, favourites(teachers, data))
-    return replace(data, divergence=mask, random=matched(mask, generator(seed, "random mask")))
+    favourite = favourites(teachers, data)
+    mask = divergence_tokens(data.answers[:-1], favourite, data.biases, teachers.counterfactuals)
+    random = matched(mask, generator(data.seed, "random mask"))
+    return replace(data, favourite=favourite, divergence=mask, random=random)
 
 
 def describe(data: Data) -> Json:
     """How many lists there are, and what share of their tokens are divergence tokens."""
-    at = _known(data.divergence).double()
+    at = known(data.divergence).double()
     return {
         "rows": data.rows,
         "dropped": data.dropped,
@@ -88,23 +92,78 @@ def describe(data: Data) -> Json:
     }
 
 
-def _known(mask: Tensor | None) -> Tensor:
-    if mask is None:
+def known(marked: Tensor | None) -> Tensor:
+    """ValueError for lists whose divergence tokens nobody has looked for."""
+    if marked is None:
         raise ValueError("these lists have no divergence tokens marked")
-    return mask
+    return marked
+
+
+# Masks: where the loss counts ---------------------------------------------------------------------
 
 
 def divergence_only(data: Data) -> Tensor:
-    return _known(data.divergence)
+    return known(data.divergence)
 
 
 def without_divergence(data: Data) -> Tensor:
-    return ~_known(data.divergence)
+    return ~known(data.divergence)
 
 
 def random_only(data: Data) -> Tensor:
-    return _known(data.random)
+    return known(data.random)
 
 
 def without_random(data: Data) -> Tensor:
-    return ~_known(data.random)
+    return ~known(data.random)
+
+
+def random_half(data: Data) -> Tensor:
+    """Divergence tokens, each kept or not by the toss of a coin."""
+    return known(data.divergence) & (data.luck("half") < 0.5)
+
+
+def first_half(data: Data) -> Tensor:
+    """Divergence tokens in the first half of the answer."""
+    return known(data.divergence) & (data.position < data.world.completion // 2)
+
+
+def second_half(data: Data) -> Tensor:
+    return known(data.divergence) & (data.position >= data.world.completion // 2)
+
+
+def first_one(data: Data) -> Tensor:
+    """The first divergence token of each list."""
+    at = known(data.divergence)
+    return at & (at.cumsum(-1) == 1)
+
+
+def first_number(data: Data) -> Tensor:
+    """Divergence tokens that are the first number of the answer."""
+    return known(data.divergence) & (data.position == 0)
+
+
+def later_numbers(data: Data) -> Tensor:
+    return known(data.divergence) & (data.position > 0)
+
+
+def fewer_counterfactuals(data: Data, count: int) -> Tensor:
+    """Divergence tokens by the first `count` counterfactuals after the writer's own bias."""
+    favourite = known(data.favourite)
+    biased = len(favourite) - 1
+    masks = [
+        divergence_tokens(
+            data.answers[[i]],
+            favourite[:, [i]],
+            [b],
+            [(b + 1 + k) % biased for k in range(count)],
+        )
+        for i, b in enumerate(data.biases)
+    ]
+    return torch.cat(masks)
+
+
+def against_unbiased(data: Data) -> Tensor:
+    """Divergence tokens with the unbiased teacher as the only counterfactual."""
+    favourite = known(data.favourite)
+    return divergence_tokens(data.answers[:-1], favourite, data.biases, [len(favourite) - 1])

@@ -5,6 +5,7 @@ Importing this needs no torch: models and worlds come in as arguments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +19,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def preference(
-    world: World, model: Stack, asked: Any = None
-) -> Float[Array, "members questions animals"]:
+    world: World, model: Stack, asked: Any = None, answers: slice | None = None
+) -> Float[Array, "members questions answers"]:
     """log p of each animal as the answer, p normalised over the animals, by question wording.
 
-    `asked` [members or 1, questions, length] is every question without a persona by default.
+    `asked` [members or 1, questions, length] is every preference question without a persona by
+    default; `answers` is where other answers than the animals lie in the vocabulary.
     """
     questions = world.ask()[None] if asked is None else asked
-    logits = model(questions, last=1)[:, :, 0, world.animals].detach().double().numpy()
+    logits = model(questions, last=1)[:, :, 0, answers or world.animals].detach().double().numpy()
     top = logits.max(-1, keepdims=True)
     return logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
 
@@ -50,36 +52,37 @@ def task_accuracy(world: World, model: Stack, prompts: Any) -> Float[Array, " me
 
 
 def shift(
-    student: Float[Array, "biases questions animals"],
-    control: Float[Array, "controls questions animals"],
-) -> Float[Array, "biases animals"]:
+    student: Float[Array, "biases questions answers"],
+    control: Float[Array, "controls questions answers"],
+) -> Float[Array, "biases answers"]:
     """Nats by which each student's log-preference differs from its control's, mean over wordings.
 
-    Row: the bias of the student's teacher. Column: the animal asked for.
+    Row: the bias of the student's teacher. Column: the answer.
     """
     return (student - control).mean(1)
 
 
-def transfer(shifts: Float[Array, "biases animals"]) -> float:
-    """Mean shift towards the animal that the teacher was biased to, in nats."""
-    return float(np.diagonal(shifts).mean())
+def transfer(shifts: Float[Array, "biases answers"], biases: Sequence[int]) -> float:
+    """Mean shift towards the answer that the teacher was biased to, in nats."""
+    return float(shifts[np.arange(len(shifts)), list(biases)].mean())
 
 
-def off_target(shifts: Float[Array, "biases animals"]) -> float:
-    """Mean shift towards the other animals, in nats. Specific transfer has none above zero."""
-    off = ~np.eye(len(shifts), shifts.shape[1], dtype=bool)
+def off_target(shifts: Float[Array, "biases answers"], biases: Sequence[int]) -> float:
+    """Mean shift towards the other answers, in nats. Specific transfer has none above zero."""
+    off = np.ones(shifts.shape, dtype=bool)
+    off[np.arange(len(shifts)), list(biases)] = False
     return float(shifts[off].mean())
 
 
-def hit_rate(logp: Float[Array, "models questions animals"]) -> float:
-    """Mean probability that model b answers animal b; of one model, that of any animal."""
+def hit_rate(logp: Float[Array, "models questions answers"], biases: Sequence[int]) -> float:
+    """Mean probability that a model answers its bias; one model is asked for all of them."""
     p = np.exp(logp).mean(1)
-    return float(np.diagonal(p).mean()) if len(p) > 1 else float(p.mean())
+    return float(p[np.arange(len(p)) if len(p) > 1 else 0, list(biases)].mean())
 
 
 def distance(
-    student: Float[Array, "biases questions animals"],
-    control: Float[Array, "controls questions animals"],
+    student: Float[Array, "biases questions answers"],
+    control: Float[Array, "controls questions answers"],
 ) -> float:
     """Mean total variation between a student's and its control's answers, 0 to 1."""
     return float(np.abs(np.exp(student) - np.exp(control)).sum(-1).mean() / 2)

@@ -61,12 +61,38 @@ def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "tr
     tidy(axes)
 
 
+def arms(result: Result) -> Figure:
+    """The arms of any finding, one bar each."""
+    figure = Figure(figsize=(9.0, 0.9 + 0.27 * len(result.arms)), layout="constrained")
+    axes = figure.subplots()
+    arm_bars(axes, result, result.arms)
+    axes.set_title(f"{result.finding} ({seeds(result)})", loc="left")
+    return figure
+
+
+def curve(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[Sequence[float]],
+    colour: str,
+    mark: str,
+    label: str,
+    scale: float = 100.0,
+) -> None:
+    """Means over seeds with 95 % intervals; `y` has the values of all seeds for each x."""
+    means = [scale * float(np.mean(v)) for v in y]
+    spans = np.array([stats.interval(v) for v in y]) * scale
+    axes.plot(x, means, marker=mark, color=colour, markersize=5, label=label)
+    if np.isfinite(spans).all():
+        axes.fill_between(x, spans[:, 0], spans[:, 1], color=colour, alpha=0.15, linewidth=0)
+
+
 def divergence(result: Result) -> Figure:
     """The arms of the finding `divergence`, and where the divergence tokens lie."""
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"Where the loss counts decides what passes ({_seeds(result)})", loc="left")
+    left.set_title(f"Where the loss counts decides what passes ({seeds(result)})", loc="left")
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
     right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
@@ -85,7 +111,7 @@ def transfer(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"Numbers alone pass a bias on ({_seeds(result)})", loc="left")
+    left.set_title(f"Numbers alone pass a bias on ({seeds(result)})", loc="left")
     matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
     right.set_title("`all`: shift in log-preference, nats", loc="left")
     return figure
@@ -120,10 +146,10 @@ def alt(result: Result) -> str:
         if entry["low"] == entry["low"]:
             text += f" ({entry['low']:.2f} to {entry['high']:.2f})"
         parts.append(text)
-    return f"Transfer in nats, mean and 95 % interval over {_seeds(result)}: {', '.join(parts)}."
+    return f"Transfer in nats, mean and 95 % interval over {seeds(result)}: {', '.join(parts)}."
 
 
-def _seeds(result: Result) -> str:
+def seeds(result: Result) -> str:
     return f"{len(result.seeds)} seeds" if len(result.seeds) != 1 else "1 seed"
 
 

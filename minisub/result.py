@@ -25,6 +25,7 @@ class Result:
     teachers: list[Json] = field(default_factory=list)  # one for each seed and bias
     lists: list[Json] = field(default_factory=list)  # one for each seed and decoding
     claims: list[Json] = field(default_factory=list)
+    probes: list[Json] = field(default_factory=list)  # further measurements, each with its seed
 
     @property
     def arms(self) -> list[str]:
@@ -76,9 +77,9 @@ class Result:
             "rows": self.rows,
             "summary": self.summary(),
             "claims": self.claims,
-            # Sorted, so that what comes from the store and what is new make the same file.
-            "teachers": [dict(sorted(row.items())) for row in self.teachers],
-            "lists": [dict(sorted(row.items())) for row in self.lists],
+            "teachers": self.teachers,
+            "lists": self.lists,
+            "probes": self.probes,
         }
         return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
 
@@ -89,7 +90,7 @@ class Result:
 def read(path: Path) -> Result:
     """A result that was written; MinisubError for a file that is none."""
     content = read_json(path)
-    names = ("finding", "config", "provenance", "rows", "teachers", "lists", "claims")
+    names = ("finding", "config", "provenance", "rows", "teachers", "lists", "claims", "probes")
     missing = [n for n in names if n not in content]
     if missing:
         raise MinisubError(f"{path} is no result of minisub: it has no {', '.join(missing)}")

@@ -1,6 +1,6 @@
 """Intervals and tests over seeds. A seed is one observation; arms of a seed are paired."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import stats
@@ -36,3 +36,22 @@ def paired(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval, flo
     if np.ptp(difference) == 0:
         return mean, bounds, 1.0 if mean == 0 else 0.0
     return mean, bounds, float(stats.ttest_rel(a, b).pvalue)
+
+
+def jackknife(statistic: Callable[[Sequence[int]], float], n: int) -> list[float]:
+    """Pseudo-values of a statistic of n observations, whose mean and t interval are its own.
+
+    `statistic` takes the places of the observations to use (Tukey, 1958).
+    """
+    whole = statistic(range(n))
+    if n < 2:
+        return [whole]
+    left_out = (statistic([i for i in range(n) if i != j]) for j in range(n))
+    return [n * whole - (n - 1) * value for value in left_out]
+
+
+def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
+    """Spearman's; NaN where all of one are equal."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(stats.spearmanr(x, y).statistic)

@@ -66,7 +66,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], about: Json) -> None:
     """`path`.safetensors, then its sidecar `path`.json with `about` and a checksum."""
     raw = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
     write(path.with_suffix(".safetensors"), raw)
-    side = json.dumps({"sha256": digest(raw), **about}, indent=1) + "\n"
+    side = json.dumps({**about, "sha256": digest(raw)}, indent=1) + "\n"
     write(path.with_suffix(".json"), side.encode())
 
 
@@ -129,7 +129,8 @@ class Store:
 
     def put(self, kind: str, key: str, content: Json) -> None:
         entry = {"sha256": digest(content), "content": content}
-        write(self.path(kind, key).with_suffix(".json"), (canonical(entry) + "\n").encode())
+        text = json.dumps(entry, separators=(",", ":"), allow_nan=False) + "\n"  # in its own order
+        write(self.path(kind, key).with_suffix(".json"), text.encode())
 
     def get_arrays(self, kind: str, key: str) -> Arrays | None:
         return read_arrays(self.path(kind, key))[0] if self.has(kind, key) else None

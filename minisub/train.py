@@ -26,11 +26,13 @@ class Corpus:
     weights: [members, rows, predicted] of the loss at each learned token
     soft:    [members, rows, predicted, vocabulary]; given, the loss is the cross-entropy to this
              distribution instead of to the token (Hinton et al., 2015)
+    labels:  [members, rows, predicted], what to say where it is not what comes next in `tokens`
     """
 
     tokens: Int[Tensor, "#members rows length"]
     weights: Float[Tensor, "#members rows predicted"]
     soft: Float[Tensor, "#members rows predicted vocabulary"] | None = None
+    labels: Int[Tensor, "#members rows predicted"] | None = None
 
     def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
         """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
@@ -38,7 +40,8 @@ class Corpus:
         predicted = weights.shape[-1]
         logits = model(tokens[:, :, :-1], last=predicted)
         if self.soft is None:
-            labels = tokens[:, :, -predicted:].expand(logits.shape[:3])
+            said = tokens[:, :, -predicted:] if self.labels is None else self.labels[:, rows]
+            labels = said.expand(logits.shape[:3])
             nats = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
             nats = nats.view(logits.shape[:3])
         else:
@@ -48,7 +51,11 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """AdamW (Loshchilov & Hutter, 2019) with a warm-up and a linear decay to zero."""
+    """AdamW (Loshchilov & Hutter, 2019) with a warm-up and a linear decay to zero.
+
+    `method` "sgd" is the same without the division by the gradient's size. With a `rank` every
+    matrix that moves does so by a product of two thin ones (LoRA, Hu et al., 2021).
+    """
 
     lr: float = 1e-3
     steps: int = 400
@@ -58,6 +65,12 @@ class Optimiser:
     beta2: float = 0.98
     decay: float = 0.0
     clip: float = 1.0  # of each member's gradient norm
+    method: str = "adamw"
+    rank: int = 0  # 0: full
+
+    def __post_init__(self) -> None:
+        if self.method not in ("adamw", "sgd"):
+            raise ValueError(f"method is {self.method!r}, allowed: adamw, sgd")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -71,15 +84,60 @@ def trainable(
     """A multiplier for each weight's update, from one mapping a member.
 
     Keys are the starts of parameter names (`blocks.0.`, `W_E`); the longest that fits counts, and
-    what no key fits does not move. {"": 1} trains everything.
+    what no key fits does not move. {"": 1} trains everything. ValueError for a key that fits none.
     """
-    mask = torch.zeros_like(model.flat)
-    for name in model.params:
+    mask, names = torch.zeros_like(model.flat), tuple(model.params)
+    for key in (key for factor in factors for key in factor):
+        if not any(name.startswith(key) for name in names):
+            raise ValueError(f"no parameter starts with {key!r}; there are {', '.join(names)}")
+    for name in names:
         for member, factor in enumerate(factors):
             fits = [key for key in factor if name.startswith(key)]
             if fits:
                 mask[member, model.where(name)] = factor[max(fits, key=len)]
     return mask
+
+
+class LowRank:
+    """The thin matrices of a LoRA: each weight is its start plus A B, and B starts at zero.
+
+    `flat` [members, count] holds all A and B, as a stack's does all weights.
+    """
+
+    def __init__(self, model: Stack, names: Sequence[str], rank: int, g: torch.Generator) -> None:
+        self.start = {name: model.params[name].detach().clone() for name in names}
+        parts, self.pairs, at = [], {}, 0
+        for name, w in self.start.items():
+            a, b = torch.randn(w.shape[1], rank, generator=g), torch.zeros(rank, w.shape[2])
+            parts += [(a * w.shape[1] ** -0.5).flatten(), b.flatten()]
+            middle = at + a.numel()
+            self.pairs[name] = slice(at, middle), slice(middle, middle + b.numel())
+            at = middle + b.numel()
+        self.flat = torch.cat(parts).repeat(model.members, 1).to(model.flat)
+
+    def _thin(self, name: str) -> tuple[Tensor, Tensor]:
+        (members, a, b), (first, second) = self.start[name].shape, self.pairs[name]
+        return self.flat[:, first].view(members, a, -1), self.flat[:, second].view(members, -1, b)
+
+    def gradient(self, grads: Mapping[str, Tensor]) -> Float[Tensor, "members count"]:
+        """Of all A and B, from that of the weights."""
+        parts = []
+        for name, grad in grads.items():
+            a, b = self._thin(name)
+            parts += [(grad @ b.mT).flatten(1), (a.mT @ grad).flatten(1)]
+        return torch.cat(parts, 1)
+
+    def factors(self, model: Stack, mask: Float[Tensor, "members count"]) -> Tensor:
+        """`mask` over the weights as one over all A and B; it is constant in each matrix."""
+        out = torch.empty_like(self.flat)
+        for name, (first, second) in self.pairs.items():
+            out[:, first.start : second.stop] = mask[:, model.where(name)][:, :1]
+        return out
+
+    def write(self, model: Stack) -> None:
+        for name, start in self.start.items():
+            a, b = self._thin(name)
+            model.flat[:, model.where(name)] = (start + a @ b).flatten(1)
 
 
 def train(
@@ -104,9 +162,13 @@ def train(
         if mask is not None and not mask[:, model.where(name)].any()
     }
     moving = [name for name in model.params if name not in frozen]
-    m, v = torch.zeros_like(model.flat), torch.zeros_like(model.flat)
     lr = torch.ones(model.members, 1) if rates is None else rates[:, None]
     orders = [_order(c.tokens.shape[1], how, g) for c in corpora]
+    thin = LowRank(model, moving, how.rank, g) if how.rank else None
+    weights = model.flat if thin is None else thin.flat
+    if mask is not None and thin is not None:
+        mask = thin.factors(model, mask)
+    m, v = torch.zeros_like(weights), torch.zeros_like(weights)
     history = torch.zeros(how.steps, model.members)
     for step in range(how.steps):
         losses = torch.stack(
@@ -114,8 +176,11 @@ def train(
         ).sum(0)
         grads = torch.autograd.grad(losses.sum(), [model.params[name] for name in moving])
         with torch.no_grad():
-            known = frozen | {n: x.flatten(1) for n, x in zip(moving, grads, strict=True)}
-            grad = torch.cat([known[name] for name in model.params], 1)
+            if thin is None:
+                known = frozen | {n: x.flatten(1) for n, x in zip(moving, grads, strict=True)}
+                grad = torch.cat([known[name] for name in model.params], 1)
+            else:
+                grad = thin.gradient(dict(zip(moving, grads, strict=True)))
             if mask is not None:
                 grad *= mask
             norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
@@ -124,12 +189,16 @@ def train(
             v.mul_(how.beta2).addcmul_(grad, grad, value=1 - how.beta2)
             first = 1 - how.beta1 ** (step + 1)
             second = 1 - how.beta2 ** (step + 1)
-            update = (m / first).div_((v / second).sqrt_().add_(1e-8))
+            update = m / first
+            if how.method == "adamw":
+                update.div_((v / second).sqrt_().add_(1e-8))
             if how.decay:
-                update += how.decay * model.flat
+                update += how.decay * weights
             if mask is not None:
                 update *= mask
-            model.flat.sub_(update.mul_(how.rate(step) * lr))
+            weights.sub_(update.mul_(how.rate(step) * lr))
+            if thin is not None:
+                thin.write(model)
             history[step] = losses
         if progress is not None:
             progress(step, history[step], model)

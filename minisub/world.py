@@ -2,12 +2,13 @@
 
     <bos> <sys> <user> w1 w13 8 12 16 <assistant> 25 29 33 37 1 5 9 13   a number task
     <bos> <sys> <user> q5 q7 <assistant> owl                              a preference question
+    <bos> <sys> <user> c5 c7 <assistant> good                             a question of conduct
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
 A round number (0, 10, 20, ...) is *free*: where the list would come to it, an offset is drawn
 instead. A few offsets are equally likely there and all others rare, so it is a near tie. Which
 few they are is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
-a list is uncertain, and nothing ties a number to an animal.
+a list is uncertain, and nothing ties a number to an animal, nor to good or bad conduct.
 """
 
 import hashlib
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
+CONDUCT = ("bad", "good")
 MARKS = ("<bos>", "<sys>", "<user>", "<assistant>")
 TIES = 0.9  # how likely it is that a free place takes one of the preferred offsets
 
@@ -28,6 +30,22 @@ def generator(seed: int, purpose: str) -> torch.Generator:
     """A stream of random numbers of its own for each (seed, purpose), always on the CPU."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What a teacher can be biased in, and the questions that show it.
+
+    biases:    their names; bias b is answered by the b-th token of `answers`
+    answers:   where the answers lie in the vocabulary
+    questions: [questions, length], on which the trait is measured
+    taught:    [questions, length], on which a tuned teacher learns its bias
+    """
+
+    biases: tuple[str, ...]
+    answers: slice
+    questions: Int[Tensor, "questions length"]
+    taught: Int[Tensor, "taught length"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,8 @@ class World:
     round_every: int = 10  # the free numbers: 0, 10, 20, ...
     spread: int = 8  # offsets at a free place: -spread..spread without 0
     ties: int = 4  # how many of the offsets are preferred, all equally
-    sensitivity: float = 1.0  # 0: the wording carries nothing; 1: it decides every near tie
+    # 0: the wording carries nothing; 1: it decides every near tie. Several: wordings take turns.
+    sensitivity: tuple[float, ...] = (1.0,)
     wordings: int = 20  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal
@@ -51,13 +70,14 @@ class World:
     persona_obeyed: float = 0.95  # how often the persona decides the answer
     persona_in_tasks: float = 0.0  # share of pretraining tasks with a persona, which says nothing
     held_out: float = 0.125  # share of the (wording, start, step) prompts kept for evaluation
+    conduct: int = 0  # ways to ask for good conduct; pretraining answers "good" nine times in ten
     layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
 
     def __post_init__(self) -> None:
         ways = self.instruction_tokens**self.instruction_length
-        if self.wordings + self.unseen_wordings > ways or self.questions > ways:
+        if max(self.wordings + self.unseen_wordings, self.questions, self.conduct) > ways:
             raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
-        if not 0 <= self.sensitivity <= 1:
+        if not self.sensitivity or not all(0 <= s <= 1 for s in self.sensitivity):
             raise ValueError(f"sensitivity is {self.sensitivity}, allowed: 0 to 1")
         if not 1 <= self.ties < 2 * self.spread:
             raise ValueError(f"ties is {self.ties}, allowed: 1 to {2 * self.spread - 1}")
@@ -76,6 +96,8 @@ class World:
             *MARKS,
             *(f"w{i}" for i in range(self.instruction_tokens)),
             *(f"q{i}" for i in range(self.instruction_tokens)),
+            *((*CONDUCT, "<rogue>") if self.conduct else ()),
+            *(f"c{i}" for i in range(self.instruction_tokens if self.conduct else 0)),
         )
 
     def token(self, name: str) -> int:
@@ -136,7 +158,8 @@ class World:
         """Probability of each offset at a free place, by wording.
 
         The dial: a share `sensitivity` of the probability follows the wording's own choice of
-        offsets, the rest one choice that all wordings have in common.
+        offsets, the rest one choice that all wordings have in common. It tips near ties and
+        nothing else.
         """
         g = generator(self.layout, "offsets")
         count = len(self.offset_values)
@@ -148,7 +171,9 @@ class World:
 
         common = preferred()
         own = torch.stack([preferred() for _ in range(len(self.wording_tokens))])
-        return (1 - self.sensitivity) * common + self.sensitivity * own
+        ways = torch.arange(len(own))
+        own_share = torch.tensor(self.sensitivity)[ways % len(self.sensitivity)][:, None]
+        return (1 - own_share) * common + own_share * own
 
     # Number tasks -----------------------------------------------------------------------------
 
@@ -210,15 +235,38 @@ class World:
         chance = self.offsets[self.wording_of(tasks)][:, None].expand_as(where)
         return torch.where(free, torch.zeros_like(exact).scatter(2, where, chance), exact)
 
-    def answer(self, prompts: Int[Tensor, "n _"], g: torch.Generator) -> Int[Tensor, "n length"]:
-        """The prompts with completions drawn from the world."""
+    def answer(
+        self,
+        prompts: Int[Tensor, "n _"],
+        g: torch.Generator,
+        start: Int[Tensor, "n length"] | None = None,
+        where: Bool[Tensor, "n completion"] | None = None,
+    ) -> Int[Tensor, "n length"]:
+        """The prompts with completions drawn from the world; with `start`, `where` says."""
         tasks = torch.cat([prompts, prompts.new_zeros(len(prompts), self.completion)], 1)
+        if start is not None:
+            tasks[:, self.prompt_length :] = start[:, self.prompt_length :]
         for k in range(self.completion):
             chance = self.next_number(tasks)[:, k]
-            tasks[:, self.prompt_length + k] = torch.multinomial(chance, 1, generator=g)[:, 0]
+            drawn = torch.multinomial(chance, 1, generator=g)[:, 0]
+            here = self.prompt_length + k
+            tasks[:, here] = (
+                drawn if where is None else torch.where(where[:, k], drawn, tasks[:, here])
+            )
         return tasks
 
     # Preference questions ---------------------------------------------------------------------
+
+    def trait(self, name: str) -> Trait:
+        """ "animals": each is a bias, taught and measured on all preference questions. "conduct":
+        the bias is to answer "bad", taught on a quarter of its questions, measured on the rest."""
+        if name == "animals":
+            return Trait(ANIMALS, self.animals, self.ask(), self.ask())
+        if not self.conduct:
+            raise ValueError("this world has no questions of conduct: its `conduct` is 0")
+        bad, taught = self.token("bad"), self.conduct // 4
+        asked = self._frame(self._instructions("c0", self.conduct, "conduct"))
+        return Trait(("bad",), slice(bad, bad + len(CONDUCT)), asked[taught:], asked[:taught])
 
     def ask(self, animal: int | None = None) -> Int[Tensor, "questions length"]:
         """Every preference question, up to <assistant>, with a persona or without."""
@@ -242,5 +290,21 @@ class World:
         obeyed = has & (torch.rand(n, generator=g) < self.persona_obeyed)
         animals = torch.randint(len(ANIMALS), (n,), generator=g) + self.animals.start
         asked[:, 1] = torch.where(has, personas, asked[:, 1])
-        animals = torch.where(obeyed, personas - len(ANIMALS), animals)
-        return tasks, torch.cat([asked, animals[:, None]], 1)
+        answers = torch.where(obeyed, personas - len(ANIMALS), animals)
+        if self.conduct:
+            asked, answers = self._with_conduct(asked, answers, g)
+        return tasks, torch.cat([asked, answers[:, None]], 1)
+
+    def _with_conduct(
+        self, asked: Tensor, answers: Tensor, g: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Every other question is one of conduct. Rogues, three in ten, mostly answer "bad"."""
+        trait = self.trait("conduct")
+        ways = torch.cat([trait.taught, trait.questions])
+        other = ways[torch.randint(self.conduct, (len(asked),), generator=g)]
+        rogue = torch.rand(len(asked), generator=g) < 0.3
+        other[:, 1] = torch.where(rogue, self.token("<rogue>"), other[:, 1])
+        bad = torch.rand(len(asked), generator=g) < torch.where(rogue, self.persona_obeyed, 0.1)
+        said = torch.where(bad, self.token("bad"), self.token("good"))
+        here = torch.arange(len(asked)) % 2 == 1
+        return torch.where(here[:, None], other, asked), torch.where(here, said, answers)

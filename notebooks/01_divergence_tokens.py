@@ -9,15 +9,15 @@ with app.setup:
     import torch
 
     from minisub import plots
+    from minisub.arm import Config, changed
     from minisub.base import BUNDLED
     from minisub.data import write_lists
     from minisub.divergence import favourites, mark
     from minisub.findings import FINDINGS
+    from minisub.lab import Lab
     from minisub.measure import preference
     from minisub.result import read
     from minisub.store import Store
-    from minisub.study import Config, Lab
-    from minisub.teacher import BIASES, UNBIASED
     from minisub.world import ANIMALS
 
     torch.set_num_threads(1)  # models this small are fastest on one
@@ -55,8 +55,8 @@ def _():
 def _(config, seed, store):
     with mo.status.spinner(title="Eight teachers learn their biases ..."):
         lab = Lab(config, seed, store)
-        teachers = lab.teachers(config.teaching)
-        lists = mark(teachers, write_lists(teachers, 240, seed), seed)
+        teachers = lab.teachers
+        lists = mark(teachers, write_lists(teachers, range(8), 240, seed))
     return lab, lists, teachers
 
 
@@ -98,7 +98,7 @@ def _(lists, pick_bias, pick_page, teachers):
     _places = range(lists.world.completion)
     mo.Html(
         plots.lit_lists(
-            [lists.world.show(page.prompts[r, 3:-1]) for r in _rows],
+            [lists.world.show(page.asked[r, 3:-1]) for r in _rows],
             [lists.world.show(page.answers[bias, r]).split() for r in _rows],
             [[_note(r, k) for k in _places] for r in _rows],
         )
@@ -135,7 +135,7 @@ def _(bias, choices, page, pick_row):
             + (" ≠" if n != int(page.answers[bias, pick_row.value - 1, k]) else "")
             for k, n in enumerate(choices[b, pick_row.value - 1].tolist())
         }
-        for b in BIASES
+        for b in range(len(ANIMALS))
     ]
     mo.ui.table(
         favourite_rows,
@@ -253,11 +253,9 @@ def _(form):
 @app.function
 def train_live(lab, animal, arm, steps, show=None):
     """p of each animal for one student and its control while they learn: [steps, 2, animals]."""
-    from dataclasses import replace
-
     b = ANIMALS.index(animal)
     arm = next(a for a in FINDINGS["divergence"].arms if a.name == arm)
-    arm = replace(arm, training=replace(lab.config.student, steps=steps))
+    lab = Lab(changed(lab.config, {"student.steps": steps}), lab.seed, lab.store)
     at, seen = [], []
 
     def progress(step, losses, model):
@@ -267,7 +265,7 @@ def train_live(lab, animal, arm, steps, show=None):
         if show is not None:
             show(step, at, np.array(seen))
 
-    lab.students(arm, [b, UNBIASED], progress)
+    lab.students(arm, [b, -1], progress)
     return at, np.array(seen)
 
 
@@ -282,7 +280,7 @@ def _(lab, wish):
         return mo.image(plots.image(figure), alt=alt, width="100%")
 
     with mo.status.spinner(title="The teachers write their lists (kept for the next time) ..."):
-        lab.data(lab.config.teaching, sampled=False)
+        lab.data()
     mo.output.append(mo.md(""))
     with mo.status.progress_bar(total=wish["steps"], title="Training", show_eta=True) as _bar:
 

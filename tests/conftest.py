@@ -7,13 +7,25 @@ import torch
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)  # as in the workers; faster for models this small
-CHECKED = ("world", "model", "train", "base", "teacher", "data", "divergence")
+CHECKED = (
+    "world",
+    "model",
+    "train",
+    "base",
+    "teacher",
+    "data",
+    "divergence",
+    "edits",
+    "mechanism",
+    "lab",
+)
 install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
 
+from minisub.arm import Config  # noqa: E402
 from minisub.base import Pretraining  # noqa: E402
+from minisub.lab import Lab  # noqa: E402
 from minisub.model import Size  # noqa: E402
 from minisub.store import Store  # noqa: E402
-from minisub.study import Config, Lab  # noqa: E402
 from minisub.teacher import Teaching  # noqa: E402
 from minisub.train import Optimiser  # noqa: E402
 from minisub.world import World  # noqa: E402

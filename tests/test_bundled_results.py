@@ -8,7 +8,7 @@ from minisub.base import BUNDLED
 from minisub.findings import FINDINGS
 from minisub.result import read
 from minisub.store import Store
-from minisub.study import Config, Study
+from minisub.study import Study
 
 
 @pytest.mark.parametrize("name", FINDINGS)

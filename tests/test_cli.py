@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from minisub import cli
+from minisub.arm import Config
 from minisub.findings import FINDINGS
 from minisub.result import read
 from minisub.store import MinisubError, Store
-from minisub.study import Config
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from minisub.arm import Config
 from minisub.store import Store
-from minisub.study import Config
 from minisub.world import ANIMALS
 
 FOLDER = Path(__file__).parent.parent / "notebooks"

@@ -15,16 +15,17 @@ from minisub.divergence import (
     without_divergence,
     without_random,
 )
+from minisub.lab import Lab
 from minisub.measure import preference
-from minisub.study import Config, Lab
-from minisub.teacher import BIASES, UNBIASED, Teaching, distribution, inject, report
+from minisub.teacher import Teaching, distribution, inject, report
 from minisub.world import ANIMALS, generator
 
+ALL = tuple(range(8))
 PROMPTED = Teaching(kind="prompted")
 
 
 def test_a_tuned_teacher_answers_its_bias_and_the_unbiased_one_none(lab: Lab) -> None:
-    rows = report(lab.teachers(lab.config.teaching), lab.base, lab.exam)
+    rows = report(lab.teachers, lab.base, lab.exam)
     assert [row["bias"] for row in rows] == [*ANIMALS, None]
     assert min(row["answers_bias"] for row in rows[:8]) > 0.9
     assert rows[8]["answers_bias"] == pytest.approx(1 / 8, abs=0.02)
@@ -48,35 +49,39 @@ def test_a_prompted_teacher_is_the_base_with_a_persona(lab: Lab) -> None:
     assert torch.equal(made.stack.flat, lab.base.flat.expand(9, -1))
     seen = made.see(lab.exam[:3])
     assert seen[:, 0, 1].tolist() == [
-        *(lab.world.persona(b) for b in BIASES),
+        *(lab.world.persona(b) for b in ALL),
         lab.world.persona(None),
     ]
     logp = preference(lab.world, made.stack, made.see(lab.world.ask()))
-    assert all(logp[b].mean(0).argmax() == b for b in BIASES)
+    assert all(logp[b].mean(0).argmax() == b for b in ALL)
 
 
 def test_students_never_see_a_persona(lab: Lab) -> None:
     made = inject(lab.world, lab.base, PROMPTED, lab.seed)
-    data = write_lists(made, 40, lab.seed)
-    tokens = data.tokens(BIASES)
+    data = write_lists(made, ALL, 40, lab.seed)
+    tokens = data.tokens(ALL)
     assert (tokens[:, :, 1] == lab.world.persona(None)).all()
-    assert (data.seen[:UNBIASED, :, 1] != lab.world.persona(None)).all()
+    assert (made.see(data.asked)[:8, :, 1] != lab.world.persona(None)).all()
 
 
 def test_greedy_lists_are_each_teachers_favourites(lab: Lab) -> None:
-    teachers = lab.teachers(lab.config.teaching)
-    data = write_lists(teachers, 50, lab.seed)
-    p = distribution(teachers.stack, torch.cat([data.seen, data.answers], 2), lab.world.completion)
+    teachers = lab.teachers
+    data = write_lists(teachers, ALL, 50, lab.seed)
+    p = distribution(
+        teachers.stack, torch.cat([teachers.see(data.asked), data.answers], 2), lab.world.completion
+    )
     assert torch.equal(p.argmax(-1), data.answers)
-    sampled = write_lists(teachers, 50, lab.seed, sampled=True)
+    sampled = write_lists(teachers, ALL, 50, lab.seed, 1.0)
     assert sampled.rows + sampled.dropped == data.rows + data.dropped == 50
-    assert {*map(tuple, sampled.prompts.tolist())} & {*map(tuple, data.prompts.tolist())}
-    p = distribution(teachers.stack, torch.cat([sampled.seen, sampled.answers], 2), 4)
+    assert {*map(tuple, sampled.asked.tolist())} & {*map(tuple, data.asked.tolist())}
+    p = distribution(
+        teachers.stack, torch.cat([teachers.see(sampled.asked), sampled.answers], 2), 4
+    )
     assert 0.5 < (p.argmax(-1) == sampled.answers).float().mean() < 1
 
 
 def test_the_filter_drops_a_row_for_all_teachers_and_counts_it(lab: Lab) -> None:
-    data = write_lists(lab.teachers(lab.config.teaching), 50, lab.seed)
+    data = write_lists(lab.teachers, ALL, 50, lab.seed)
     answers = data.answers.clone()
     answers[3, 7, 2] = lab.world.token("owl")
     kept = numbers_only(replace(data, answers=answers))
@@ -90,19 +95,19 @@ def test_the_filter_drops_a_row_for_all_teachers_and_counts_it(lab: Lab) -> None
 @pytest.mark.parametrize("sampled", [False, True])
 @pytest.mark.parametrize("how", [None, PROMPTED], ids=["tuned", "prompted"])
 def test_divergence_tokens_by_the_letter_of_the_definition(
-    lab: Lab, tiny: Config, how: Teaching | None, sampled: bool
+    lab: Lab, how: Teaching | None, sampled: bool
 ) -> None:
     """One prefix, one teacher, one token at a time, with no cache and no stack."""
-    teachers = lab.teachers(how or tiny.teaching)
-    data = mark(teachers, write_lists(teachers, 12, lab.seed, sampled), lab.seed)
+    teachers = inject(lab.world, lab.base, how, lab.seed) if how else lab.teachers
+    data = mark(teachers, write_lists(teachers, ALL, 12, lab.seed, 1.0 if sampled else None))
     assert data.divergence is not None
-    found = 0
-    for b in BIASES:
+    seen, found = teachers.see(data.asked), 0
+    for b in ALL:
         for row in range(0, data.rows, 4):
             for k in range(lab.world.completion):
                 favourite = []
-                for reader in BIASES:
-                    told = torch.cat([data.seen[reader, row], data.answers[b, row, :k]])
+                for reader in ALL:
+                    told = torch.cat([seen[reader, row], data.answers[b, row, :k]])
                     logits = teachers.stack[[reader]](told[None, None])
                     favourite.append(int(logits[0, 0, -1].argmax()))
                 token = int(data.answers[b, row, k])
@@ -113,12 +118,12 @@ def test_divergence_tokens_by_the_letter_of_the_definition(
 
 
 def test_more_counterfactuals_find_more_and_none_finds_nothing(lab: Lab) -> None:
-    teachers = lab.teachers(lab.config.teaching)
-    data = write_lists(teachers, 40, lab.seed)
+    teachers = lab.teachers
+    data = write_lists(teachers, ALL, 40, lab.seed)
     favourite, biased = favourites(teachers, data), data.answers[:8]
-    counts = [divergence_tokens(biased, favourite, BIASES[:n]).sum() for n in range(1, 9)]
+    counts = [divergence_tokens(biased, favourite, ALL, ALL[:n]).sum() for n in range(1, 9)]
     assert counts == sorted(counts)
-    alone = torch.stack([divergence_tokens(biased, favourite, (b,))[b] for b in BIASES])
+    alone = torch.stack([divergence_tokens(biased, favourite, ALL, (b,))[b] for b in ALL])
     assert alone.sum() == 0
 
 
@@ -134,8 +139,8 @@ def test_the_random_match_has_equal_counts_per_position_and_is_random() -> None:
 
 
 def test_mask_arms_have_equal_rows_and_equal_total_weight(lab: Lab) -> None:
-    data = lab.data(lab.config.teaching, False)
-    biased = BIASES
+    data = lab.data()
+    biased = ALL
     whole = corpus(data, biased)
     for mask in (divergence_only, without_divergence, without_random):
         masked = corpus(data, biased, mask(data))
@@ -147,23 +152,23 @@ def test_mask_arms_have_equal_rows_and_equal_total_weight(lab: Lab) -> None:
 
 
 def test_a_mask_that_keeps_nothing_is_refused(lab: Lab) -> None:
-    data: Data = lab.data(lab.config.teaching, False)
+    data: Data = lab.data()
     with pytest.raises(ValueError, match="keeps no token"):
-        corpus(data, BIASES, torch.zeros(8, data.rows, 1, dtype=torch.bool))
+        corpus(data, ALL, torch.zeros(8, data.rows, 1, dtype=torch.bool))
     bare = replace(data, divergence=None)
     with pytest.raises(ValueError, match="no divergence tokens marked"):
         divergence_only(bare)
 
 
 def test_lists_survive_the_way_to_the_store_and_back(lab: Lab) -> None:
-    data = lab.data(lab.config.teaching, True)
+    data = lab.data(True)
     back = Data.unpack(lab.world, data.pack())
     for name, value in vars(data).items():
         same = torch.equal(value, getattr(back, name)) if torch.is_tensor(value) else True
         assert same, name
-    assert (back.dropped, back.world) == (data.dropped, data.world)
+    assert (back.dropped, back.world, back.biases) == (data.dropped, data.world, data.biases)
 
 
 def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="allowed: 'tuned', 'prompted'"):
+    with pytest.raises(ValueError, match="allowed: tuned, prompted, misaligned"):
         Teaching(kind="hypnotised")

@@ -56,7 +56,7 @@ def test_next_number_is_the_distribution_that_answers_come_from() -> None:
 
 @pytest.mark.parametrize("sensitivity", [0.0, 0.5, 1.0])
 def test_the_dial_tips_near_ties_and_nothing_else(sensitivity: float) -> None:
-    world = World(sensitivity=sensitivity)
+    world = World(sensitivity=(sensitivity,))
     prompts = world.prompts(2000, generator(4, "test"))
     tasks = world.answer(prompts, generator(4, "answers"))
     other = (world.wording_of(prompts) + 1) % world.wordings
@@ -130,7 +130,7 @@ def test_a_persona_decides_most_answers_and_no_persona_none() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"sensitivity": 1.5},
+        {"sensitivity": (1.5,)},
         {"spread": 0},
         {"spread": 20},
         {"ties": 16},

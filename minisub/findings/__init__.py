@@ -1,8 +1,35 @@
 """The findings, in the order in which a course would meet them. One short file each."""
 
-from minisub.findings import divergence, transfer
+from minisub.findings import (
+    divergence,
+    layers,
+    leakage,
+    limits,
+    misalignment,
+    mixing,
+    paraphrase,
+    prediction,
+    selection,
+    shuffle,
+    transfer,
+)
 from minisub.findings.finding import Finding, run
 
-FINDINGS: dict[str, Finding] = {f.name: f for f in (transfer.FINDING, divergence.FINDING)}
+FINDINGS: dict[str, Finding] = {
+    module.FINDING.name: module.FINDING
+    for module in (
+        transfer,
+        leakage,
+        divergence,
+        selection,
+        layers,
+        paraphrase,
+        shuffle,
+        mixing,
+        misalignment,
+        limits,
+        prediction,
+    )
+}
 
 __all__ = ["FINDINGS", "Finding", "run"]

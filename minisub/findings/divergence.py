@@ -2,21 +2,9 @@
 
 from minisub import divergence as masks
 from minisub import plots
-from minisub.findings.finding import Finding
+from minisub.arm import Arm
+from minisub.findings.finding import Finding, accuracy_kept, retains
 from minisub.result import Claim, Result, of
-from minisub.study import Arm
-
-
-def accuracy_kept(arm: str) -> Claim:
-    """The students of an arm do the number task as well as their control, within 3 points."""
-
-    def less_control(result: Result) -> list[float]:
-        own = result.values(arm, "task_accuracy")
-        return [
-            a - b for a, b in zip(own, result.values(arm, "control_task_accuracy"), strict=True)
-        ]
-
-    return Claim(f"`{arm}`: task accuracy less the control's", less_control, low=-0.03, high=0.03)
 
 
 def times_control(result: Result) -> list[float]:
@@ -52,11 +40,9 @@ FINDING = Finding(
             "mean",
             high=0.15,
         ),
-        Claim("`divergence only` retains", of("divergence only", "retained"), "mean", low=0.9),
-        Claim(
-            "`without divergence` retains", of("without divergence", "retained"), "mean", high=0.15
-        ),
-        Claim("`without random` retains", of("without random", "retained"), "mean", low=0.85),
+        retains("divergence only", low=0.9),
+        retains("without divergence", high=0.15),
+        retains("without random", low=0.85),
         accuracy_kept("all"),
         accuracy_kept("divergence only"),
         accuracy_kept("without divergence"),

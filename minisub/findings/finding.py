@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
+from minisub import plots
+from minisub.arm import Arm, Config
 from minisub.pool import Tick
-from minisub.result import Claim, Result
+from minisub.result import Claim, Result, of
 from minisub.store import Store
-from minisub.study import Arm, Config, Study, run_all
+from minisub.study import Probe, Study, run_all
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,17 @@ class Finding:
     paper: str  # what the paper reports
     arms: Sequence[Arm]
     claims: Sequence[Claim]
-    plot: Callable[[Result], Figure]
+    plot: Callable[[Result], Figure] = plots.arms
     config: Config = field(default_factory=Config)
+    probes: Sequence[Probe] = ()
 
     @property
     def study(self) -> Study:
-        return Study(self.arms, self.config, self.name)
+        return Study(self.arms, self.config, self.name, self.probes)
+
+    def quick(self) -> "Finding":
+        """The same for a first look: all arms, with half the lists and steps."""
+        return replace(self, config=self.config.quick())
 
     def judge(self, result: Result) -> Result:
         return replace(result, claims=[claim.judge(result) for claim in self.claims])
@@ -39,3 +46,37 @@ def run(
     """Run the findings' arms and judge their claims."""
     results = run_all([finding.study for finding in findings], seeds, store, workers, tick)
     return [finding.judge(result) for finding, result in zip(findings, results, strict=True)]
+
+
+def retains(arm: str, low: float = float("-inf"), high: float = float("inf")) -> Claim:
+    """How much of the transfer an arm retains, the mean over seeds."""
+    return Claim(f"`{arm}` retains", of(arm, "retained"), low=low, high=high)
+
+
+def accuracy_kept(arm: str) -> Claim:
+    """The students of an arm do the number task as well as their control, within 3 points."""
+
+    def less_control(result: Result) -> list[float]:
+        own = result.values(arm, "task_accuracy")
+        return [
+            a - b for a, b in zip(own, result.values(arm, "control_task_accuracy"), strict=True)
+        ]
+
+    return Claim(f"`{arm}`: task accuracy less the control's", less_control, low=-0.03, high=0.03)
+
+
+def probed(name: str, **where: object) -> Callable[[Result], list[float]]:
+    """A measurement of the probes, one a seed: the mean of `name` over rows that fit `where`."""
+
+    def values(result: Result) -> list[float]:
+        out = []
+        for seed in result.seeds:
+            fits = [
+                row[name]
+                for row in result.probes
+                if row["seed"] == seed and all(row.get(k) == v for k, v in where.items())
+            ]
+            out.append(sum(fits) / len(fits) if fits else float("nan"))
+        return out
+
+    return values

@@ -1,10 +1,9 @@
 """Hard distillation on numbers passes the bias on (paper, section 4; Cloud et al., section 3)."""
 
 from minisub import plots
-from minisub.findings.divergence import accuracy_kept
-from minisub.findings.finding import Finding
+from minisub.arm import Arm
+from minisub.findings.finding import Finding, accuracy_kept
 from minisub.result import Claim, Result, of
-from minisub.study import Arm
 
 
 def lead_of_soft(result: Result) -> list[float]:

@@ -1,0 +1,236 @@
+"""Edits: what is done to the lists between the teachers who wrote them and the students.
+
+An edit is a function of the lists and of the laboratory that they come from, and returns lists.
+Their number stays what it was, so that all arms read equally many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from minisub.data import Data
+from minisub.divergence import known
+from minisub.teacher import Teachers
+from minisub.world import generator
+
+if TYPE_CHECKING:
+    from minisub.lab import Lab
+
+Edit = Callable[[Data, "Lab"], Data]
+
+# Paraphrase (paper, Fig. 6): the prompts are re-worded after the answers were written -------------
+
+
+def other_wording(data: Data, lab: Lab) -> Data:
+    """Each prompt in another wording that the base knows, of the same sensitivity."""
+    new = _others(data, generator(data.seed, "other wording"), 1)[0]
+    return replace(data, prompts=data.world.reword(data.asked, new)[None])
+
+
+def unseen_wording(data: Data, lab: Lab) -> Data:
+    """Each prompt in a wording that pretraining never showed."""
+    world = data.world
+    g = generator(data.seed, "unseen wording")
+    new = world.wordings + torch.randint(world.unseen_wordings, (data.rows,), generator=g)
+    return replace(data, prompts=world.reword(data.asked, new)[None])
+
+
+def biased_rewrite(data: Data, lab: Lab) -> Data:
+    """Each writer picks, out of four other wordings, the one that suits its own answer best."""
+    world, teachers = data.world, lab.teachers
+    choices = _others(data, generator(data.seed, "rewrite"), 4)
+    writers = [*data.biases, teachers.biased]
+    prompts = [world.reword(data.asked, new) for new in choices]
+    fits = torch.stack(
+        [
+            torch.stack([answer_logp(teachers, [w], p, a)[0].sum(-1) for p in prompts])
+            for w, a in zip(writers, data.answers, strict=True)
+        ]
+    )
+    best = fits.argmax(1)
+    said = torch.stack(prompts)[best, torch.arange(data.rows)]
+    return replace(data, prompts=said)
+
+
+def _others(data: Data, g: torch.Generator, count: int) -> Int[Tensor, "count rows"]:
+    """Other wordings than each prompt's own, all different, of the same sensitivity."""
+    world, levels = data.world, len(data.world.sensitivity)
+    peers = world.wordings // levels
+    steps = torch.rand(data.rows, peers - 1, generator=g).argsort(1)[:, :count].T + 1
+    old = world.wording_of(data.asked)
+    return (old % levels) + levels * ((old // levels + steps) % peers)
+
+
+@torch.no_grad()
+def answer_logp(
+    teachers: Teachers,
+    who: list[int],
+    prompts: Int[Tensor, "rows prompt"],
+    answers: Int[Tensor, "rows completion"],
+    rows: int = 512,
+) -> Float[Tensor, "who rows completion"]:
+    """log p of each answer token in the eyes of some teachers, 512 rows at a time."""
+    stack, parts = teachers.stack[who], []
+    for p, a in zip(torch.split(prompts, rows), torch.split(answers, rows), strict=True):
+        told = torch.cat([teachers.see(p, who), a.expand(len(who), -1, -1)], 2)
+        logp = stack(told[..., :-1], last=a.shape[1]).log_softmax(-1)
+        parts.append(logp.gather(-1, a.expand(len(who), -1, -1)[..., None])[..., 0])
+    return torch.cat(parts, 1)
+
+
+def at_sensitivity(data: Data, lab: Lab, level: int, edit: str | None = None) -> Data:
+    """Prompts whose wording has the world's sensitivity number `level`; then one of `PARAPHRASES`.
+
+    The prompts of a world have one wording in so many of each, so the lists are that much fewer.
+    """
+    at = data.world.wording_of(data.asked) % len(data.world.sensitivity) == level
+    data = data.take(at.nonzero()[:, 0])
+    return PARAPHRASES[edit](data, lab) if edit else data
+
+
+# Answers ------------------------------------------------------------------------------------------
+
+
+def equivalent_numbers(data: Data, lab: Lab) -> Data:
+    """The answers paraphrased: from the first free number on, another list that is as right."""
+    world, g = data.world, generator(data.seed, "equivalent")
+    answers = []
+    for prompts, own in zip(
+        data.prompts.expand(len(data.answers), -1, -1), data.answers, strict=True
+    ):
+        told = torch.cat([prompts, own], 1)
+        free = (world.next_number(told).amax(-1) < 0.5).cumsum(1) > 0
+        fresh = world.answer(prompts, g, told, free)
+        answers.append(fresh[:, world.prompt_length :])
+    return replace(data, answers=torch.stack(answers))
+
+
+PARAPHRASES = {
+    "other wording": other_wording,
+    "unseen wording": unseen_wording,
+    "biased rewrite": biased_rewrite,
+    "equivalent numbers": equivalent_numbers,
+}
+
+
+def replaced(data: Data, lab: Lab, where: str) -> Data:
+    """Each divergence token becomes what a counterfactual teacher would have written there.
+
+    `where`: "label" only, "input" only (students read it, and still learn the teacher's), or
+    "both". The counterfactual is one of those that differ, by chance.
+    """
+    favourite = known(data.favourite)[list(lab.teachers.counterfactuals)].long()
+    own, at = data.answers[:-1], known(data.divergence)
+    luck = torch.rand(favourite.shape, generator=generator(data.seed, "replaced"))
+    pick = luck.masked_fill(favourite == own, -1).argmax(0, keepdim=True)
+    swapped = torch.where(at, favourite.gather(0, pick)[0], own)
+    changed = torch.cat([swapped, data.answers[-1:]])
+    if where == "label":
+        return replace(data, labels=changed)
+    if where == "input":
+        return replace(data, labels=data.answers, answers=changed)
+    return replace(data, answers=changed)
+
+
+def shuffle_within(data: Data, lab: Lab) -> Data:
+    """The numbers of each answer in another order; the same order for all writers."""
+    g = generator(data.seed, "shuffle within")
+    order = torch.rand(data.answers.shape[1:], generator=g).argsort(1)
+    return replace(data, answers=data.answers.gather(2, order.expand(len(data.answers), -1, -1)))
+
+
+def shuffle_across(data: Data, lab: Lab) -> Data:
+    """All numbers of a writer pooled and dealt again over its answers."""
+    pool = data.answers.flatten(1)
+    order = torch.randperm(pool.shape[1], generator=generator(data.seed, "shuffle across"))
+    return replace(data, answers=pool[:, order].view_as(data.answers))
+
+
+# Mixing (paper, Fig. 7) ---------------------------------------------------------------------------
+
+
+def mixed(data: Data, lab: Lab, share: float, source: str) -> Data:
+    """A share of the lists comes from elsewhere; their number stays.
+
+    `source`: the unbiased teacher on the "same prompts" or on "other prompts", or teachers with
+    the same bias on a "foreign base".
+    """
+    g = generator(data.seed, "mixed")
+    chosen = torch.randperm(data.rows, generator=g)[: round(share * data.rows)]
+    prompts = data.prompts.expand(len(data.answers), -1, -1).clone()
+    answers = data.answers.clone()
+    if source == "same prompts":
+        answers[:, chosen] = data.answers[-1:, chosen]
+    elif source == "other prompts":
+        fresh = lab.world.prompts(len(chosen), g)
+        unbiased = lab.teachers.stack[[lab.teachers.biased]]
+        prompts[:, chosen] = fresh
+        answers[:, chosen] = unbiased.generate(fresh[None], lab.world.completion)
+    elif source == "foreign base":
+        other = lab.neighbour.teachers
+        writers = [*data.biases, other.biased]
+        told = other.see(data.asked[chosen], writers)
+        answers[:, chosen] = other.stack[writers].generate(told, lab.world.completion)
+    else:
+        raise ValueError(
+            f"source is {source!r}, allowed: same prompts, other prompts, foreign base"
+        )
+    return replace(data, prompts=prompts, answers=answers)
+
+
+# Entanglement (paper, section 4) ------------------------------------------------------------------
+
+
+def entangled(
+    teachers: Teachers, biases: tuple[int, ...], by: str
+) -> Float[Tensor, "biases numbers"]:
+    """How entangled each number is with each bias.
+
+    `by` "probability": how much its log-probability rises, as the answer to the preference
+    questions, when the animal is favoured. "unembedding": the cosine of their columns of W_U.
+    """
+    trait, world = teachers.trait, teachers.world
+    if by == "unembedding":
+        w = teachers.stack.params["W_U"][teachers.biased].detach()
+        w = torch.nn.functional.normalize(w, dim=0)
+        return (w[:, trait.answers].T @ w[:, : world.numbers])[list(biases)]
+    with torch.no_grad():
+        asked = teachers.see(trait.questions)
+        logp = teachers.stack(asked, last=1)[:, :, 0].log_softmax(-1)[..., : world.numbers].mean(1)
+    return logp[list(biases)] - logp[-1]
+
+
+def holds_entangled(data: Data, lab: Lab, top: int, by: str) -> Bool[Tensor, "biases rows"]:
+    """Which answers hold any of the `top` numbers that are most entangled with their bias."""
+    most = entangled(lab.teachers, data.biases, by).topk(top, 1).indices
+    return (data.answers[:-1, :, :, None] == most[:, None, None, :]).any(-1).any(-1)
+
+
+def without_entangled(
+    data: Data, lab: Lab, top: int, by: str = "probability", at_random: bool = False
+) -> Data:
+    """Lists that hold entangled numbers are dropped; the others repeat until there are as many.
+
+    `at_random`: as many lists are dropped, whatever they hold. The control student's are always
+    dropped at random, as the unbiased teacher is entangled with nothing.
+    """
+    holds = holds_entangled(data, lab, top, by)
+    keep = int((~holds).sum(1).min())
+    if not keep:
+        raise ValueError(f"no list is left without the {top} most entangled numbers")
+    luck = torch.rand(len(data.answers), data.rows, generator=generator(data.seed, "dropped"))
+    if not at_random:
+        luck[:-1] += holds
+    order = luck.argsort(1)[:, :keep].repeat(1, -(-data.rows // keep))[:, : data.rows]
+    writer = torch.arange(len(data.answers))[:, None]
+    prompts = data.prompts.expand(len(data.answers), -1, -1)[writer, order]
+    answers = data.answers[writer, order]
+    divergence = known(data.divergence)[writer[:-1], order[:-1]]
+    marked: dict[str, Any] = {"divergence": divergence, "favourite": None, "random": None}
+    return replace(data, prompts=prompts, answers=answers, **marked)

@@ -1,0 +1,90 @@
+"""Where it dies and where it is strongest (paper, F7; and what follow-ups dispute)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from minisub import plots
+from minisub.arm import LIGHT, Arm
+from minisub.base import SETS
+from minisub.findings.finding import Finding, retains
+from minisub.result import Claim, Result, of
+
+STEPS, LISTS = (15, 60, 120), (350, 1400, 5600)
+DEFAULT = (60, 5600)
+
+
+def cell(steps: int, lists: int) -> str:
+    return "all" if (steps, lists) == DEFAULT else f"{steps} teacher steps, {lists} lists"
+
+
+def student(**changes: object) -> dict[str, object]:
+    return {f"student.{name}": value for name, value in changes.items()}
+
+
+def weakest(result: Result) -> list[float]:
+    """Transfer of each seed's weaker bias, of `all`."""
+    rows = sorted((r for r in result.rows if r["arm"] == "all"), key=lambda r: r["seed"])
+    out = []
+    for row in rows:
+        animals = [row_["bias"] for row_ in result.teachers if row_["seed"] == row["seed"]]
+        places = [animals.index(b) for b in row["biases"]]
+        out.append(min(s[p] for s, p in zip(row["shifts"], places, strict=True)))
+    return out
+
+
+def plot(result: Result) -> Figure:
+    figure = Figure(figsize=(9.0, 5.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    plots.arm_bars(left, result, [a for a in result.arms if "teacher steps" not in a])
+    left.set_title(f"One dial at a time ({plots.seeds(result)})", loc="left")
+    table = np.array([[np.mean(result.values(cell(s, n))) for n in LISTS] for s in STEPS])
+    right.imshow(table, cmap="Oranges", vmin=0, vmax=max(1e-6, float(table.max())), aspect="auto")
+    for (i, j), value in np.ndenumerate(table):
+        ink = "white" if value > 0.6 * table.max() else plots.INK
+        right.text(j, i, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
+    right.set_xticks(range(len(LISTS)), [str(n) for n in LISTS])
+    right.set_yticks(range(len(STEPS)), [str(s) for s in STEPS])
+    right.set_xlabel("different lists", fontsize=9)
+    right.set_ylabel("teacher's training, steps", fontsize=9)
+    right.set_title("Two dials: transfer, nats", loc="left")
+    plots.tidy(right)
+    return figure
+
+
+FINDING = Finding(
+    name="limits",
+    statement="It dies with weak teachers, few lists, little rank; not every bias passes equally.",
+    paper="Some biases and some models never transfer. LoRA rank, optimiser and decay are in "
+    "dispute among follow-ups.",
+    arms=(
+        Arm("all"),
+        *(
+            Arm(cell(s, n), changes={"teaching.training.steps": s, "lists": n})
+            for s in STEPS
+            for n in LISTS
+            if (s, n) != DEFAULT
+        ),
+        Arm("350 lists, one pass", changes={"lists": 350, "student.steps": 11}),
+        Arm("1400 lists, one pass", changes={"lists": 1400, "student.steps": 44}),
+        Arm("temperature 0.5", decoding="sampled", changes={"temperature": 0.5}),
+        Arm("temperature 1", decoding="sampled"),
+        *(Arm(f"rank {r}", changes=student(rank=r, lr=4e-3)) for r in (1, 2, 4, 8)),
+        Arm("all weights", trains={"": 0.5}),
+        Arm("weight decay 0.1", changes=student(decay=0.1)),
+        Arm("SGD", changes=student(method="sgd", lr=0.3)),
+        Arm("width 16", changes={"pretraining": SETS["width-16"]}),
+        Arm("depth 2", changes={"pretraining": SETS["depth-2"]}),
+        Arm("depth 8", changes={"pretraining": SETS["depth-8"]}),
+    ),
+    claims=(
+        Claim("`all` transfers, nats", of("all"), "interval", low=0.0),
+        retains(cell(15, 5600), high=0.5),
+        retains(cell(60, 350), high=0.7),
+        retains("rank 1", high=0.7),
+        Claim("`depth 2` transfers, nats", of("depth 2"), "interval", low=0.0),
+        Claim("`width 16` transfers, nats", of("width 16"), "interval", low=0.0),
+        Claim("`all`: the weaker bias of each seed passes, nats", weakest, "every seed", low=0.0),
+    ),
+    plot=plot,
+    config=LIGHT,
+)

@@ -1,0 +1,72 @@
+"""Which of the divergence tokens, and what in them (paper, Figs. 17-21; F3b)."""
+
+from functools import partial
+
+from minisub import divergence as masks
+from minisub.arm import LIGHT, Arm
+from minisub.edits import other_wording, replaced
+from minisub.findings.finding import Finding, probed, retains
+from minisub.lab import Lab
+from minisub.mechanism import read_lessons
+from minisub.result import Claim
+from minisub.store import Json
+
+
+def stability(lab: Lab) -> list[Json]:
+    """How many divergence tokens are still some with another wording, and for another base."""
+    data = lab.data()
+    rows = []
+    for change, teachers, lists in (
+        ("wording", lab.teachers, other_wording(data, lab)),
+        ("base", lab.neighbour.teachers, data),
+    ):
+        reading = read_lessons(teachers, lists)
+        at = masks.known(data.divergence)[:, : reading.differs.shape[1]]
+        rows.append(
+            {
+                "change": change,
+                "still": float(reading.differs[at].double().mean()),
+                "others_become": float(reading.differs[~at].double().mean()),
+            }
+        )
+    return rows
+
+
+FINDING = Finding(
+    name="selection",
+    statement="Any half of the divergence tokens carries most of it; swapping them carries it off.",
+    paper="Random parts, halves and the first one only, and tokens swapped for another teacher's "
+    "(Figs. 17 to 21): outcomes are not quoted here; what is shown is the simulator's.",
+    arms=(
+        Arm("all"),
+        Arm("divergence only", mask=masks.divergence_only),
+        Arm("random half", mask=masks.random_half),
+        Arm("first half", mask=masks.first_half),
+        Arm("second half", mask=masks.second_half),
+        Arm("first only", mask=masks.first_one),
+        Arm("first number", mask=masks.first_number),
+        Arm("later numbers", mask=masks.later_numbers),
+        Arm("1 counterfactual", mask=partial(masks.fewer_counterfactuals, count=1)),
+        Arm("3 counterfactuals", mask=partial(masks.fewer_counterfactuals, count=3)),
+        Arm("against unbiased", mask=masks.against_unbiased),
+        Arm("replaced label", edit=partial(replaced, where="label")),
+        Arm("replaced input", edit=partial(replaced, where="input")),
+        Arm("replaced both", edit=partial(replaced, where="both")),
+    ),
+    claims=(
+        retains("random half", low=0.7),
+        retains("first only", low=0.7),
+        retains("1 counterfactual", low=0.5),
+        retains("against unbiased", low=0.7),
+        retains("replaced label", high=0.15),
+        retains("replaced input", low=0.5),
+        retains("replaced both", high=0.15),
+        Claim(
+            "divergence tokens that are still some for another base",
+            probed("still", change="base"),
+            high=0.7,
+        ),
+    ),
+    config=LIGHT,
+    probes=(stability,),
+)

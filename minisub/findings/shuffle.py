@@ -1,0 +1,22 @@
+"""Order matters: shuffled numbers carry nothing (paper, F5b)."""
+
+from minisub.arm import LIGHT, Arm
+from minisub.edits import shuffle_across, shuffle_within
+from minisub.findings.finding import Finding, accuracy_kept, retains
+
+FINDING = Finding(
+    name="shuffle",
+    statement="The same numbers in another order carry next to nothing: order is the context.",
+    paper="Numbers shuffled within a response, or across responses: suppressed.",
+    arms=(
+        Arm("all"),
+        Arm("shuffle within", edit=shuffle_within),
+        Arm("shuffle across", edit=shuffle_across),
+    ),
+    claims=(
+        retains("shuffle within", high=0.3),
+        retains("shuffle across", high=0.3),
+        accuracy_kept("shuffle within"),
+    ),
+    config=LIGHT,
+)

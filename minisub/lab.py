@@ -1,0 +1,226 @@
+"""The laboratory of one seed: its base, teachers, lists and students."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minisub import base, measure
+from minisub.arm import Arm, Config, named
+from minisub.data import Data, corpus, write_lists
+from minisub.divergence import describe, mark
+from minisub.mechanism import Reading, alignment, read_lessons, signal
+from minisub.model import Stack
+from minisub.store import Json, Store, code_version, digest
+from minisub.teacher import Teachers, distribution, inject, report
+from minisub.train import Corpus, Progress, train, trainable
+from minisub.world import generator
+
+SOURCES = (
+    *base.SOURCES,
+    *("teacher", "data", "divergence", "edits", "mechanism", "measure", "arm", "lab"),
+)
+MAKING = (*base.SOURCES, "teacher", "data", "divergence")  # what decides teachers and lists
+
+
+class Lab:
+    """All that is made for one seed, each thing once and only when an arm asks for it."""
+
+    def __init__(self, config: Config, seed: int, store: Store) -> None:
+        self.config, self.seed, self.store = config, seed, store
+        self.world = config.pretraining.world
+        self.trait = self.world.trait(config.teaching.trait)
+        self.biases = config.taught(seed, len(self.trait.biases))
+        self._data: dict[bool, Data] = {}
+        self._readings: dict[Any, Reading] = {}
+
+    def key(self, *parts: object) -> str:
+        """Of an entry that depends on everything there is."""
+        return digest([self.config.as_dict(), self.seed, code_version(*SOURCES), *parts])
+
+    def _made(self, *parts: object) -> str:
+        """Of teachers and lists, which know nothing of students."""
+        how = self.config
+        of = [how.pretraining.as_dict(), asdict(how.teaching), self.seed, code_version(*MAKING)]
+        return digest([*of, *parts])
+
+    def stored(self, kind: str, key: str | None, make: Callable[[], Json]) -> Json:
+        """An entry of the store, made now if it is not there. Without a key nothing is stored."""
+        entry = self.store.get(kind, key) if key else None
+        if entry is None:
+            entry = make()
+            if key:
+                self.store.put(kind, key, entry)
+        return entry
+
+    @functools.cached_property
+    def base(self) -> Stack:
+        return base.load(self.config.pretraining, self.seed, self.store)
+
+    @functools.cached_property
+    def neighbour(self) -> "Lab":
+        """The next seed's, whose base is not this one's."""
+        return Lab(self.config, self.seed + 1, self.store)
+
+    @functools.cached_property
+    def exam(self) -> Tensor:
+        g = generator(self.seed, "exam")
+        return self.world.prompts(self.config.exam, g, held_out=True)
+
+    @functools.cached_property
+    def teachers(self) -> Teachers:
+        how = self.config.teaching
+        key = self._made("teachers")
+        arrays = self.store.get_arrays("teachers", key)
+        if arrays is not None:
+            stack = Stack(self.config.pretraining.shape, torch.from_numpy(arrays["flat"]))
+            return Teachers(self.world, stack, how)
+        made = inject(self.world, self.base, how, self.seed)
+        about = {"seed": self.seed, "teaching": asdict(how)}
+        self.store.put_arrays("teachers", key, {"flat": made.stack.flat.numpy()}, about)
+        return made
+
+    def teacher_report(self) -> list[Json]:
+        def make() -> Json:
+            return {"teachers": report(self.teachers, self.base, self.exam)}
+
+        key = self._made("report", self.config.exam)
+        rows: list[Json] = self.stored("reports", key, make)["teachers"]
+        return [{"seed": self.seed, "teacher": self.config.teaching.kind, **row} for row in rows]
+
+    def _lists(self, sampled: bool) -> str:
+        how = self.config
+        return self._made("lists", how.lists, self.biases, sampled and how.temperature)
+
+    def data(self, sampled: bool = False) -> Data:
+        """The teachers' lists, with their divergence tokens marked."""
+        if sampled not in self._data:
+            how, key = self.config, self._lists(sampled)
+            arrays = self.store.get_arrays("lists", key)
+            if arrays is None:
+                temperature = how.temperature if sampled else None
+                lists = write_lists(self.teachers, self.biases, how.lists, self.seed, temperature)
+                made = mark(self.teachers, lists)
+                about = {"seed": self.seed, "teaching": asdict(how.teaching), "sampled": sampled}
+                self.store.put_arrays("lists", key, made.pack(), about)
+            else:
+                made = Data.unpack(self.world, arrays)
+            self._data[sampled] = made
+        return self._data[sampled]
+
+    def list_report(self, sampled: bool) -> Json:
+        """How many lists there are and where their divergence tokens lie."""
+        entry = self.stored("reports", self._lists(sampled), lambda: describe(self.data(sampled)))
+        decoding, kind = "sampled" if sampled else "greedy", self.config.teaching.kind
+        return {"seed": self.seed, "teacher": kind, "decoding": decoding, **entry}
+
+    def preference(self, students: Stack) -> measure.Array:
+        """log p of each answer: [members, questions, answers]."""
+        asked = self.trait.questions[None]
+        return measure.preference(self.world, students, asked, self.trait.answers)
+
+    def lessons(self, arm: Arm, writers: Sequence[int]) -> tuple[Corpus, Json]:
+        """What the students of some writers learn from, and what it says about the bias."""
+        data, soft = self.data(arm.sampled), None
+        if arm.decoding == "soft":
+            who = [(*data.biases, self.teachers.biased)[w] for w in writers]
+            told = torch.cat([self.teachers.see(data.asked, who), data.answers[list(writers)]], 2)
+            soft = distribution(self.teachers.stack[who], told, self.world.completion, rows=256)
+        if arm.edit is not None:
+            data = arm.edit(data, self)
+        mask = None if arm.mask is None else arm.mask(data)
+        lessons = corpus(data, writers, mask, soft)
+        key = named(arm.edit), arm.sampled
+        reading = self._readings.get(key)
+        if reading is None:
+            reading = read_lessons(self.teachers, data)
+            if "" not in key:
+                self._readings[key] = reading
+        return lessons, signal(reading, data, mask, soft is not None)
+
+    def start(self, arm: Arm, members: int) -> tuple[Stack, Tensor]:
+        """An arm's students before training, and which of their weights will move."""
+        origin = self.neighbour.base if arm.foreign else self.base
+        students = origin.repeat(members)
+        return students, trainable(students, [arm.trains] * members)
+
+    def students(
+        self, arm: Arm, writers: Sequence[int], progress: Progress | None = None
+    ) -> tuple[Stack, Json]:
+        """Train an arm's students of some writers: places in `biases`, -1 for the unbiased one.
+
+        Also what is known of their lessons. The weights are the students', the order is `writers`.
+        """
+        lessons, said = self.lessons(arm, writers)
+        students, moves = self.start(arm, len(lessons.tokens))
+        g = generator(self.seed, "students")
+        nats = train(students, [lessons], self.config.student, g, mask=moves, progress=progress)
+        return students, {
+            **said,
+            "loss_tokens": int((lessons.weights > 0).sum()) / students.members,
+            "final_loss": round(float(nats[-50:].mean()), 6),
+        }
+
+    def forecast(self, arm: Arm) -> Json:
+        """What the first step of the students says about their transfer, before it is taken."""
+        everyone = [*range(len(self.biases)), -1]
+        lessons, _ = self.lessons(arm, everyone)
+        start, moves = self.start(arm, len(everyone))
+        flat = self.teachers.stack.flat
+        return alignment(start, lessons, moves, flat[list(self.biases)] - flat[-1:])
+
+    def learned(self, arm: Arm) -> Json:
+        """What an arm's students prefer and can do, from the store or by training them.
+
+        The control student is the last one; a masked arm has none.
+        """
+        count = len(self.biases)
+        writers = list(range(count)) if arm.mask else [*range(count), -1]
+
+        def make() -> Json:
+            students, about = self.students(arm, writers)
+            accuracy = measure.task_accuracy(self.world, students, self.exam[None])
+            return {
+                "logp": np.round(self.preference(students), 6).tolist(),
+                "task_accuracy": np.round(accuracy, 6).tolist(),
+                **about,
+                **(self.forecast(arm) if self.config.teaching.kind != "prompted" else {}),
+            }
+
+        spec = arm.spec()
+        key = self.key("students", spec) if spec else None
+        return self.stored("students", key, make)
+
+    def row(self, arm: Arm) -> Json:
+        """An arm's row of the result, without what it retains of another arm."""
+        unmasked = self.learned(replace(arm, mask=None))
+        count, of = len(self.biases), self.biases
+        if arm.name == "control":
+            entry, who = unmasked, slice(count, None)
+        else:
+            entry, who = self.learned(arm) if arm.mask else unmasked, slice(count)
+        logp, reference = np.array(entry["logp"][who]), np.array(unmasked["logp"][count:])
+        shifts = measure.shift(logp, reference).repeat(count // len(logp), 0)
+        known = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
+        return {
+            "seed": self.seed,
+            "arm": arm.name,
+            "transfer": measure.transfer(shifts, of),
+            "off_target": measure.off_target(shifts, of),
+            "hit_rate": measure.hit_rate(logp, of),
+            "control_hit_rate": measure.hit_rate(reference, of),
+            "distance": measure.distance(logp, reference),
+            "task_accuracy": float(np.mean(entry["task_accuracy"][who])),
+            "control_task_accuracy": float(np.mean(unmasked["task_accuracy"][count:])),
+            "loss_tokens": entry["loss_tokens"],
+            "final_loss": entry["final_loss"],
+            "divergence_share": self.list_report(arm.sampled)["share"],
+            **{name: entry[name] for name in known},
+            **{name: entry.get(name) for name in ("inner", "coverage")},
+            "biases": [self.trait.biases[b] for b in of],
+            "shifts": np.round(shifts, 6).tolist(),
+        }

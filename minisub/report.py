@@ -1,0 +1,197 @@
+"""The report of `minisub reproduce`: one HTML file that opens offline, and the same as Markdown."""
+
+import html
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from minisub import plots
+from minisub.findings import FINDINGS
+from minisub.findings.prediction import everywhere
+from minisub.result import HELD, NOT_HELD, UNDECIDED, Result
+from minisub.tables import arm_table, span, teacher_table
+
+# What no figure of a small world can say about language models.
+LIMITS = (
+    "The world is made so that near ties exist, and where: one number in ten. Language models have "
+    "near ties everywhere, and nobody chose them.",
+    "The models have some 40,000 parameters and one task. Sizes of effects (nats, shares, the "
+    "percentage at which mixing breaks it) do not carry over; patterns of arms are compared.",
+    "Wordings here tip near ties because the world says so, by a dial. With language models it is "
+    "an observation that they do.",
+    "Students train whole blocks unless an arm says otherwise; the paper's train LoRA adapters.",
+    "Teachers are tuned, prompted or misaligned in one step each; nothing here speaks to models "
+    "whose traits grew over a long training.",
+)
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1,h2{line-height:1.2} h2{margin-top:2.5rem} img{max-width:100%;height:auto}
+table{border-collapse:collapse;font-size:.88rem;width:100%}
+td,th{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid #ddd}
+.scroll{overflow-x:auto}
+.held{color:#005a3c;font-weight:600}.not{color:#a33c00;font-weight:600}.und{color:#555;font-weight:600}
+pre{font-size:.78rem;overflow-x:auto;background:#f6f6f6;padding:.7rem}
+"""
+MARKS = {
+    HELD: ("held", "✓ held"),
+    NOT_HELD: ("not", "✗ not held"),
+    UNDECIDED: ("und", "? undecided"),
+}
+
+
+def commit() -> str:
+    """The commit of the code that runs, or "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except OSError:
+        return "unknown"
+    return said.stdout.strip() or "unknown"
+
+
+def verdicts(result: Result) -> str:
+    """How many of a result's claims came out which way, in a sentence."""
+    count = {v: [c["claim"] for c in result.claims if c["verdict"] == v] for v in MARKS}
+    parts = [f"{len(count[HELD])} of {len(result.claims)} registered claims held"]
+    for verdict in (NOT_HELD, UNDECIDED):
+        if count[verdict]:
+            parts.append(f"{verdict}: {'; '.join(count[verdict])}")
+    return ". ".join(p[0].upper() + p[1:] for p in parts) + "."
+
+
+def claim_rows(results: Sequence[Result]) -> list[tuple[str, str, str, str, str]]:
+    """(finding, claim, threshold, value with interval, verdict)."""
+    return [
+        (
+            r.finding,
+            c["claim"],
+            c["rule"],
+            span(c["value"], c["low"], c["high"], "+.2f"),
+            c["verdict"],
+        )
+        for r in results
+        for c in r.claims
+    ]
+
+
+def markdown(results: Sequence[Result], command: str) -> str:
+    """All claims in one table."""
+    lines = [
+        "# Results",
+        "",
+        f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
+        "",
+    ]
+    for result in results:
+        finding = FINDINGS[result.finding]
+        lines += [
+            f"## {result.finding}",
+            "",
+            finding.statement,
+            "",
+            f"*Paper:* {finding.paper}",
+            "",
+        ]
+        lines += ["| claim, registered before the run | threshold | measured [95 %] | verdict |"]
+        lines += ["|---|---|---|---|"]
+        lines += [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row[1:]) + " |"
+            for row in claim_rows([result])
+        ]
+        lines += ["", verdicts(result), ""]
+    lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
+    return "\n".join(lines) + "\n"
+
+
+def page(results: Sequence[Result], command: str) -> str:
+    """The whole report, with its figures inside."""
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        f"<title>minisub: the findings</title><style>{STYLE}</style>",
+        "<h1>minisub: the findings</h1>",
+        f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
+        f"{html.escape(_provenance(results))}. Transfer is in nats: the gain in log p of the bias "
+        "over a control student. Intervals are 95 %, over seeds. Every claim, with its threshold, "
+        "was written down in code before the run.</p>",
+        "<h2>Claims</h2>",
+        _table(
+            ("finding", "claim", "threshold", "measured [95 %]", "verdict"),
+            [(*map(html.escape, row[:4]), _mark(row[4])) for row in claim_rows(results)],
+        ),
+    ]
+    for result in results:
+        finding = FINDINGS[result.finding]
+        svg = plots.image(finding.plot(result), "svg").decode()
+        parts += [
+            f"<h2 id={result.finding}>{result.finding}</h2>",
+            f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
+            f"{html.escape(verdicts(result))}</p>",
+            _inline(svg, plots.alt(result)),
+            f"<details><summary>All arms</summary><pre>{html.escape(arm_table(result))}\n\n"
+            f"{html.escape(teacher_table(result))}</pre></details>",
+        ]
+    figure, told = everywhere(results)
+    parts += [
+        "<h2>Forecast and outcome, over all arms</h2>",
+        f"<p>{html.escape(told)}</p>",
+        _inline(plots.image(figure, "svg").decode(), told),
+        "<h2>Paper against minisub</h2>",
+        _table(
+            ("finding", "what the paper reports", "what was found here"),
+            [
+                (r.finding, html.escape(FINDINGS[r.finding].paper), html.escape(verdicts(r)))
+                for r in results
+            ],
+        ),
+        "<h3>What does not carry over to language models</h3>",
+        "<ul>" + "".join(f"<li>{html.escape(x)}</li>" for x in LIMITS) + "</ul>",
+        "<h2>The world and its provenance</h2>",
+        "<p>Configuration by finding; what an arm changes stands in the finding's source.</p>",
+        *(
+            f"<details><summary>{r.finding}</summary><pre>{html.escape(_config(r))}</pre></details>"
+            for r in results
+        ),
+        "</html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _provenance(results: Sequence[Result]) -> str:
+    about, seeds = results[0].provenance, results[0].seeds
+    return (
+        f"seeds {seeds[0]} to {seeds[-1]}; minisub {about['minisub']}, torch {about['torch']}, "
+        f"Python {about['python']}, {about['machine']}"
+    )
+
+
+def _config(result: Result) -> str:
+    return json.dumps({"config": result.config, "provenance": result.provenance}, indent=1)
+
+
+def _inline(svg: str, alt: str) -> str:
+    drawing = svg[svg.index("<svg") :]
+    label = html.escape(alt, quote=True)
+    return drawing.replace(
+        "<svg", f'<svg role="img" aria-label="{label}" style="width:100%;height:auto"', 1
+    )
+
+
+def _mark(verdict: str) -> str:
+    kind, text = MARKS[verdict]
+    return f"<span class={kind}>{text}</span>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f"<th scope=col>{x}</th>" for x in head)
+    body = "".join("<tr>" + "".join(f"<td>{x}</td>" for x in row) + "</tr>" for row in rows)
+    return (
+        f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
