@@ -56,7 +56,6 @@ SETS: dict[str, Pretraining] = {
     ),
     "conduct": Pretraining(World(conduct=16), training=SHORT),
     "depth-8": Pretraining(size=Size(depth=8), training=SHORT),
-    "depth-2": Pretraining(size=Size(depth=2), training=SHORT),
     "width-16": Pretraining(size=Size(width=16, mlp=32), training=SHORT),
 }
 

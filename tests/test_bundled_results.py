@@ -15,7 +15,7 @@ from minisub.study import Study
 def test_a_stored_result_is_of_this_configuration(name: str) -> None:
     result, finding = read(BUNDLED / f"{name}.json"), FINDINGS[name]
     again = f"run `minisub run {name} --json minisub/bundled/{name}.json`"
-    assert result.config == json.loads(json.dumps(Config().as_dict())), again
+    assert result.config == json.loads(json.dumps(finding.config.as_dict())), again
     assert result.arms == [arm.name for arm in finding.arms], again
     assert result.seeds == list(range(8))
     assert len(result.rows) == 8 * len(finding.arms)

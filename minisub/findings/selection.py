@@ -34,7 +34,7 @@ def stability(lab: Lab) -> list[Json]:
 
 FINDING = Finding(
     name="selection",
-    statement="Any half of the divergence tokens carries most of it; swapping them carries it off.",
+    statement="Half of the divergence tokens carries most of it; swapped ones carry nothing.",
     paper="Random parts, halves and the first one only, and tokens swapped for another teacher's "
     "(Figs. 17 to 21): outcomes are not quoted here; what is shown is the simulator's.",
     arms=(
@@ -59,12 +59,12 @@ FINDING = Finding(
         retains("1 counterfactual", low=0.5),
         retains("against unbiased", low=0.7),
         retains("replaced label", high=0.15),
-        retains("replaced input", low=0.5),
+        retains("replaced input", high=0.6),
         retains("replaced both", high=0.15),
         Claim(
             "divergence tokens that are still some for another base",
             probed("still", change="base"),
-            high=0.7,
+            high=0.4,
         ),
     ),
     config=LIGHT,
