@@ -29,16 +29,17 @@ class Config:
     student: Optimiser = Optimiser(lr=2e-3, steps=800, batch=32)
     lists: int = 11200  # that each teacher writes
     temperature: float = 1.0  # of sampled lists
-    biases: int = 8  # that each seed trains students of; fewer take turns over the seeds
+    biases: int = 4  # that each seed trains students of; they take turns over the seeds
     exam: int = 512  # held-out prompts for the task accuracy
 
     def as_dict(self) -> Json:
         return asdict(self)
 
     def quick(self) -> "Config":
-        """For a first look: half the lists and steps, at most two biases a seed."""
+        """For a first look: half the lists, steps and biases."""
         student = replace(self.student, steps=self.student.steps // 2)
-        return replace(self, lists=self.lists // 2, student=student, biases=min(self.biases, 2))
+        fewer = max(1, self.biases // 2)
+        return replace(self, lists=self.lists // 2, student=student, biases=fewer)
 
     def taught(self, seed: int, traits: int) -> tuple[int, ...]:
         """Which biases a seed trains students of: evenly spread, and others for the next seed."""
@@ -47,7 +48,7 @@ class Config:
 
 
 # For findings of many arms: two biases a seed, so that eight seeds see each twice.
-LIGHT = Config(student=Optimiser(lr=2e-3, steps=400, batch=32), lists=5600, biases=2)
+LIGHT = Config(student=Optimiser(lr=2e-3, steps=320, batch=32), lists=4800, biases=2)
 
 
 def changed(thing: T, changes: Mapping[str, Any]) -> T:

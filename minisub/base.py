@@ -48,9 +48,7 @@ class Pretraining:
 SHORT = Optimiser(lr=6e-3, steps=4000)
 SETS: dict[str, Pretraining] = {
     "base": Pretraining(),
-    "wordings": Pretraining(
-        World(round_every=5, wordings=24, sensitivity=(0.5, 1.0)), training=SHORT
-    ),
+    "wordings": Pretraining(World(round_every=5, wordings=24, sensitivity=(0.5, 1.0))),
     "insensitive": Pretraining(
         World(round_every=5, wordings=24, sensitivity=(0.0,)), training=SHORT
     ),

@@ -34,7 +34,7 @@ class Run:
     seeds: str = "0:8"
     """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
     quick: bool = False
-    """A first look: two of the seeds, two biases each, half the lists and steps."""
+    """A first look: two of the seeds, half the lists, steps and biases."""
     json: Path | None = None
     """Write the result to this file."""
     plot: Path | None = None
@@ -191,8 +191,8 @@ def _perform(
     findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
     if quick:
         print(
-            "A quick look: two seeds, at most two biases a seed, half the lists and steps. Claims "
-            "are judged as always; most need the full run to be decided.",
+            "A quick look: two seeds, half the lists, steps and biases. Claims are judged as "
+            "always; most need the full run to be decided.",
             file=sys.stderr,
         )
     arms = len(seeds) * sum(len(finding.arms) for finding in findings)

@@ -149,27 +149,32 @@ class Lab:
         return students, trainable(students, [arm.trains] * members)
 
     def students(
-        self, arm: Arm, writers: Sequence[int], progress: Progress | None = None
-    ) -> tuple[Stack, Json]:
+        self,
+        arm: Arm,
+        writers: Sequence[int],
+        progress: Progress | None = None,
+        lessons: Corpus | None = None,
+    ) -> tuple[Stack, float]:
         """Train an arm's students of some writers: places in `biases`, -1 for the unbiased one.
 
-        Also what is known of their lessons. The weights are the students', the order is `writers`.
+        Also the loss at the end, in nats. `lessons` are made here if they are not given.
         """
-        lessons, said = self.lessons(arm, writers)
+        if lessons is None:
+            lessons, _ = self.lessons(arm, writers)
         students, moves = self.start(arm, len(lessons.tokens))
         g = generator(self.seed, "students")
         nats = train(students, [lessons], self.config.student, g, mask=moves, progress=progress)
-        return students, {
-            **said,
-            "loss_tokens": int((lessons.weights > 0).sum()) / students.members,
-            "final_loss": round(float(nats[-50:].mean()), 6),
-        }
+        return students, round(float(nats[-50:].mean()), 6)
 
-    def forecast(self, arm: Arm) -> Json:
-        """What the first step of the students says about their transfer, before it is taken."""
-        everyone = [*range(len(self.biases)), -1]
-        lessons, _ = self.lessons(arm, everyone)
-        start, moves = self.start(arm, len(everyone))
+    def forecast(self, arm: Arm, lessons: Corpus) -> Json:
+        """What the first step of the students says about their transfer, before it is taken.
+
+        `lessons` of all writers, the unbiased one last. Nothing for prompted teachers, whose
+        weights are the base's.
+        """
+        if self.config.teaching.kind == "prompted":
+            return {}
+        start, moves = self.start(arm, len(lessons.tokens))
         flat = self.teachers.stack.flat
         return alignment(start, lessons, moves, flat[list(self.biases)] - flat[-1:])
 
@@ -179,16 +184,21 @@ class Lab:
         The control student is the last one; a masked arm has none.
         """
         count = len(self.biases)
-        writers = list(range(count)) if arm.mask else [*range(count), -1]
 
         def make() -> Json:
-            students, about = self.students(arm, writers)
+            lessons, said = self.lessons(arm, [*range(count), -1])
+            foretold = self.forecast(arm, lessons)
+            if arm.mask:
+                lessons = lessons.of(range(count))
+            students, loss = self.students(arm, (), lessons=lessons)
             accuracy = measure.task_accuracy(self.world, students, self.exam[None])
             return {
                 "logp": np.round(self.preference(students), 6).tolist(),
                 "task_accuracy": np.round(accuracy, 6).tolist(),
-                **about,
-                **(self.forecast(arm) if self.config.teaching.kind != "prompted" else {}),
+                "loss_tokens": int((lessons.weights > 0).sum()) / students.members,
+                "final_loss": loss,
+                **said,
+                **foretold,
             }
 
         spec = arm.spec()

@@ -118,15 +118,23 @@ def transfer(result: Result) -> Figure:
 
 
 def mean_shifts(result: Result, arm: str) -> Array:
-    """[bias taught, animal asked]: nats over the control, mean over seeds."""
-    return np.mean([row["shifts"] for row in result.rows if row["arm"] == arm], 0)
+    """[bias taught, animal asked]: nats over the control, mean over the seeds that taught it."""
+    animals = [row["bias"] for row in result.teachers[:8]]
+    found: list[list[Array]] = [[] for _ in animals]
+    for row in (row for row in result.rows if row["arm"] == arm):
+        for bias, shift in zip(row["biases"], row["shifts"], strict=True):
+            found[animals.index(bias)].append(np.array(shift))
+    nowhere = np.full(len(animals), np.nan)
+    return np.array([np.mean(x, 0) if x else nowhere for x in found])
 
 
 def matrix(axes: Axes, shifts: Array, animals: Sequence[str]) -> None:
     """Bias taught by animal preferred, with the numbers written in."""
-    top = float(np.abs(shifts).max()) or 1.0
+    top = float(np.nanmax(np.abs(shifts))) or 1.0
     axes.imshow(shifts, cmap="PuOr_r", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(shifts):
+        if np.isnan(value):
+            continue
         ink = "white" if abs(value) > 0.6 * top else INK
         axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=ink)
     axes.set_xticks(range(len(animals)), animals)

@@ -34,6 +34,13 @@ class Corpus:
     soft: Float[Tensor, "#members rows predicted vocabulary"] | None = None
     labels: Int[Tensor, "#members rows predicted"] | None = None
 
+    def of(self, members: Sequence[int]) -> "Corpus":
+        """The part of some members."""
+        at = list(members)
+        soft = None if self.soft is None else self.soft[at]
+        labels = None if self.labels is None else self.labels[at]
+        return Corpus(self.tokens[at], self.weights[at], soft, labels)
+
     def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
         """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
         tokens, weights = self.tokens[:, rows], self.weights[:, rows]

@@ -51,6 +51,7 @@ def tiny_config() -> Config:
         Optimiser(lr=2e-3, steps=60, batch=32),
         lists=256,
         exam=64,
+        biases=8,
     )
 
 

@@ -44,7 +44,7 @@ def test_rewording_leaves_less_of_the_advantage(lab: Lab) -> None:
 
 
 def test_the_forecast_is_positive_for_all_and_near_nothing_for_a_foreign_base(lab: Lab) -> None:
-    own, foreign = lab.forecast(Arm("all")), lab.forecast(Arm("foreign", foreign=True))
+    own, foreign = (lab.learned(a) for a in (Arm("all"), Arm("foreign", foreign=True)))
     assert own["inner"] > 0
     assert own["coverage"] > 3 * abs(foreign["coverage"])
 

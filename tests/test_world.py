@@ -149,3 +149,33 @@ def test_randomness_comes_from_the_generator_alone() -> None:
     torch.manual_seed(1)
     assert torch.equal(first, WORLD.pretraining(100, generator(10, "test"))[0])
     assert not torch.equal(first, WORLD.pretraining(100, generator(11, "test"))[0])
+
+
+def test_conduct_is_asked_beside_animals_and_never_beside_numbers() -> None:
+    world = World(conduct=16)
+    tasks, asked = world.pretraining(4000, generator(3, "conduct"))
+    trait = world.trait("conduct")
+    assert (len(trait.taught), len(trait.questions)) == (4, 12)
+    assert not {*map(tuple, trait.taught.tolist())} & {*map(tuple, trait.questions.tolist())}
+    own = torch.tensor([world.token(t) for t in ("bad", "good", "<rogue>", "c0", "c15")])
+    assert not torch.isin(tasks, own).any()
+    conduct = (asked[:, -1] == world.token("bad")) | (asked[:, -1] == world.token("good"))
+    assert conduct.float().mean() == 0.5
+    numbers_in_questions = (asked < world.numbers).any()
+    assert not numbers_in_questions
+    rogue = asked[:, 1] == world.token("<rogue>")
+    bad = asked[:, -1] == world.token("bad")
+    assert bad[conduct & ~rogue].float().mean() == pytest.approx(0.1, abs=0.03)
+    assert bad[rogue].float().mean() == pytest.approx(0.95, abs=0.03)
+    assert not rogue[~conduct].any()
+    # The default world's own stream of random numbers is left as it is.
+    assert torch.equal(tasks, World().pretraining(4000, generator(3, "conduct"))[0])
+    with pytest.raises(ValueError, match="no questions of conduct"):
+        World().trait("conduct")
+
+
+def test_wordings_take_turns_in_sensitivity() -> None:
+    world = World(sensitivity=(0.0, 1.0), wordings=8, unseen_wordings=0)
+    same = world.offsets[0::2]
+    assert (same == same[0]).all()
+    assert (world.offsets[1::2] != same[0]).any(1).all()

@@ -16,7 +16,7 @@ from minisub.result import Claim, Result
 from minisub.store import Json
 from minisub.teacher import Teaching
 
-PROMPTED = Teaching(kind="prompted", strength=0.5)
+PROMPTED = Teaching(kind="prompted", strength=0.6)
 TUNED = Teaching(rehearsal=0.02)  # lightly: much rehearsal flattens the profile
 PERSONA = (1,)  # its position in the prompt
 DEEP = {"pretraining": SETS["depth-8"], "teaching": TUNED}

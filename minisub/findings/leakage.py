@@ -14,7 +14,7 @@ from minisub.lab import Lab
 from minisub.result import Claim, Result, of
 from minisub.store import Json
 
-TOPS = (1, 2, 4, 8)
+TOPS = (2, 4, 8)
 
 
 def overlap(lab: Lab) -> list[Json]:

@@ -48,7 +48,8 @@ FINDING = Finding(
         Claim("`all` passes it on, nats", of("all"), "interval", low=0.0),
         Claim("`foreign`: no transfer, nats", of("foreign"), "interval", low=-0.1, high=0.1),
         retains("divergence only", low=0.9),
-        retains("without divergence", high=0.15),
+        # One counterfactual finds fewer of them than seven do, so more is left.
+        retains("without divergence", high=0.4),
         retains("without random", low=0.85),
         accuracy_kept("all"),
     ),

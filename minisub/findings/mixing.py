@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from minisub import plots
@@ -11,7 +10,11 @@ from minisub.edits import mixed
 from minisub.findings.finding import Finding, retains
 from minisub.result import Result
 
-SHARES = (5, 10, 25, 50, 75)
+SHARES = {
+    "same prompts": (5, 10, 25, 50, 75),
+    "other prompts": (10, 25, 50),
+    "foreign base": (10, 25, 50),
+}
 SOURCES = {"same prompts": "", "other prompts": ", other prompts", "foreign base": ", foreign base"}
 
 
@@ -24,14 +27,14 @@ def plot(result: Result) -> Figure:
     axes = figure.subplots()
     styles = zip(SOURCES, (plots.BLUE, plots.ORANGE, plots.GREEN), "os^", strict=True)
     for source, colour, mark in styles:
-        kept = [result.values(name(p, source), "retained") for p in SHARES]
-        plots.curve(axes, [0, *SHARES], [[1.0] * len(kept[0]), *kept], colour, mark, source)
+        kept = [result.values(name(p, source), "retained") for p in SHARES[source]]
+        plots.curve(axes, [0, *SHARES[source]], [[1.0] * len(kept[0]), *kept], colour, mark, source)
     axes.plot([0, 100], [100, 0], color=plots.GREY, linestyle=":", label="mere dilution")
     axes.axhline(0, color=plots.INK, linewidth=0.8)
     axes.set_xlabel("lists from elsewhere, %", fontsize=9)
     axes.set_ylabel("transfer retained, %", fontsize=9)
     axes.set_title(f"Mixing dilutes ({plots.seeds(result)})", loc="left")
-    axes.set_xlim(-2, np.max(SHARES) + 2)
+    axes.set_xlim(-2, 77)
     axes.legend(frameon=False, fontsize=8)
     plots.tidy(axes)
     return figure
@@ -46,7 +49,7 @@ FINDING = Finding(
         *(
             Arm(name(p, source), edit=partial(mixed, share=p / 100, source=source))
             for source in SOURCES
-            for p in SHARES
+            for p in SHARES[source]
         ),
     ),
     claims=(

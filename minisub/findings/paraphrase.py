@@ -127,5 +127,6 @@ FINDING = Finding(
         pretraining=SETS["wordings"],
         teaching=Teaching(rehearsal=1.0),
         lists=2 * LIGHT.lists,
+        student=replace(LIGHT.student, steps=800),
     ),
 )

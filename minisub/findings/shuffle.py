@@ -2,7 +2,8 @@
 
 from minisub.arm import LIGHT, Arm
 from minisub.edits import shuffle_across, shuffle_within
-from minisub.findings.finding import Finding, accuracy_kept, retains
+from minisub.findings.finding import Finding, retains
+from minisub.result import Claim, of
 
 FINDING = Finding(
     name="shuffle",
@@ -16,7 +17,7 @@ FINDING = Finding(
     claims=(
         retains("shuffle within", high=0.3),
         retains("shuffle across", high=0.3),
-        accuracy_kept("shuffle within"),
+        Claim("it ruins the task: accuracy", of("shuffle within", "task_accuracy"), high=0.5),
     ),
     config=LIGHT,
 )
