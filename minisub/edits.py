@@ -34,10 +34,13 @@ def other_wording(data: Data, lab: Lab) -> Data:
 
 
 def unseen_wording(data: Data, lab: Lab) -> Data:
-    """Each prompt in a wording that pretraining never showed."""
-    world = data.world
-    g = generator(data.seed, "unseen wording")
-    new = world.wordings + torch.randint(world.unseen_wordings, (data.rows,), generator=g)
+    """Each prompt in a wording that pretraining never showed, of the same sensitivity."""
+    world, levels = data.world, len(data.world.sensitivity)
+    luck = torch.randint(
+        world.unseen_wordings, (data.rows,), generator=generator(data.seed, "unseen wording")
+    )
+    own_level = world.wording_of(data.asked) % levels
+    new = world.wordings + (own_level + levels * luck) % world.unseen_wordings
     return replace(data, prompts=world.reword(data.asked, new)[None])
 
 

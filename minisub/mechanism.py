@@ -74,13 +74,11 @@ def signal(reading: Reading, data: Data, mask: Tensor | None, soft: bool) -> Jso
     the writer at learned tokens; `still_favourite`: share of all tokens; `divergence_left`: share
     of the divergence tokens, as they were written, that are still some; `advantage_left`: at them.
     """
-    shape = reading.advantage.shape
-    rows = shape[1]
+    biases, rows, places = reading.advantage.shape
     at = known(data.divergence)[:, :rows]
-    counts = torch.ones(shape, dtype=torch.bool)
+    counts = torch.ones_like(at)
     if mask is not None:
-        full = mask.expand(len(shape) and shape[0], data.rows, shape[2])
-        counts = full[:, :rows]
+        counts = mask.expand(biases, data.rows, places)[:, :rows]
     said = reading.divergence if soft else reading.advantage
     return {
         "signal": _mean(said, counts),

@@ -1,5 +1,7 @@
 """The training loop: members do not touch, and it is the AdamW that it says it is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,11 +27,6 @@ def lessons(members: int, soft: bool = False, rows: int = 20) -> Corpus:
     return Corpus(tokens, weights, p if soft else None)
 
 
-def part(corpus: Corpus, member: int) -> Corpus:
-    soft = None if corpus.soft is None else corpus.soft[[member]]
-    return Corpus(corpus.tokens[[member]], corpus.weights[[member]], soft)
-
-
 @pytest.mark.parametrize("soft", [False, True])
 def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
     """With weights, learning rates and trained blocks that differ between members."""
@@ -43,7 +40,7 @@ def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
         single = stack[[member]]
         own = train(
             single,
-            [part(corpus, member)],
+            [corpus.of([member])],
             HOW,
             generator(3, "order"),
             mask[[member]],
@@ -145,3 +142,45 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert max(rates) <= 1.0
     assert rates[9] == pytest.approx(max(rates), abs=0.02)
     assert 0 < rates[-1] < 0.02
+
+
+@pytest.mark.parametrize("how", [{"rank": 2}, {"method": "sgd", "lr": 0.1}], ids=str)
+def test_other_optimisers_leave_a_stack_equal_to_single_runs(how: dict[str, object]) -> None:
+    corpus, together = lessons(3), start(3)
+    mask = trainable(together, [{"blocks.": 1.0}, {"blocks.0.": 1.0}, {"blocks.": 0.5}])
+    optimiser = replace(HOW, **how)  # type: ignore[arg-type]
+    train(together, [corpus], optimiser, generator(3, "order"), mask)
+    for member in range(3):
+        single = start(3)[[member]]
+        own = mask[[member]]
+        train(single, [corpus.of([member])], optimiser, generator(3, "order"), own)
+        torch.testing.assert_close(single.flat, together.flat[[member]], **EXACT)
+
+
+def test_low_rank_moves_a_matrix_by_no_more_than_its_rank() -> None:
+    model, before = start(2), start(2)
+    mask = trainable(model, [{"blocks.": 1.0}] * 2)
+    history = train(model, [lessons(2)], replace(HOW, rank=2), generator(3, "order"), mask)
+    for name, value in model.params.items():
+        moved = (value - before.params[name]).detach()
+        ranks = torch.linalg.matrix_rank(moved, atol=1e-10).tolist()
+        assert ranks == ([2, 2] if name.startswith("blocks.") else [0, 0])
+    assert (history[-1] < history[0]).all()
+
+
+def test_sgd_goes_down_the_gradient() -> None:
+    model, before = start(1), start(1)
+    corpus = lessons(1, rows=8)
+    one = replace(HOW, steps=1, lr=0.1, warmup=0.0, clip=1e9, decay=0.0, method="sgd")
+    train(model, [corpus], one, generator(3, "order"))
+    loss = corpus.loss(before, torch.arange(8)).sum()
+    grads = torch.autograd.grad(loss, list(before.params.values()))
+    step = torch.cat([g.flatten(1) for g in grads], 1)
+    torch.testing.assert_close(before.flat - model.flat, 0.1 * step, rtol=1e-6, atol=1e-9)
+
+
+def test_what_cannot_be_trained_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no parameter starts with 'block\.0'; there are W_E"):
+        trainable(start(1), [{"block.0": 1.0}])
+    with pytest.raises(ValueError, match="allowed: adamw, sgd"):
+        Optimiser(method="adam")
