@@ -37,7 +37,6 @@ HATCHES = {"without divergence": "///", "without random": "///", "foreign": "...
 def tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
-    axes.title.set_fontsize(10)
 
 
 def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "transfer") -> None:
@@ -66,7 +65,7 @@ def arms(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 0.9 + 0.27 * len(result.arms)), layout="constrained")
     axes = figure.subplots()
     arm_bars(axes, result, result.arms)
-    axes.set_title(f"{result.finding} ({seeds(result)})", loc="left")
+    axes.set_title(f"{result.finding} ({seeds(result)})", loc="left", fontsize=10)
     return figure
 
 
@@ -87,12 +86,28 @@ def curve(
         axes.fill_between(x, spans[:, 0], spans[:, 1], color=colour, alpha=0.15, linewidth=0)
 
 
+def scatter(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Arms as named points; names are moved up or down until none covers another."""
+    for name, x, y in points:
+        colour = COLOURS.get(name, BLUE)
+        axes.plot(x, y, "o", color=colour, markersize=5, markeredgecolor=INK, mew=0.5)
+    low, high = axes.get_ylim()
+    gap, floor = 0.04 * (high - low), -np.inf
+    edge = axes.get_xlim()[1]
+    for name, x, y in sorted(points, key=lambda p: p[2]):
+        floor = max(y, floor + gap)
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4}
+        axes.annotate(name, (x, y), (edge, floor), fontsize=7, va="center", arrowprops=line)
+
+
 def divergence(result: Result) -> Figure:
     """The arms of the finding `divergence`, and where the divergence tokens lie."""
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"Where the loss counts decides what passes ({seeds(result)})", loc="left")
+    left.set_title(
+        f"Where the loss counts decides what passes ({seeds(result)})", loc="left", fontsize=10
+    )
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
     right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
@@ -101,7 +116,7 @@ def divergence(result: Result) -> Figure:
     right.axhline(shares.mean(), color=INK, linewidth=1, linestyle="--")
     right.set_xlabel("place in the answer", fontsize=9)
     right.set_ylabel("divergence tokens, % of tokens", fontsize=9)
-    right.set_title(f"{shares.mean():.1f} % diverge", loc="left")
+    right.set_title(f"{shares.mean():.1f} % diverge", loc="left", fontsize=10)
     tidy(right)
     return figure
 
@@ -111,9 +126,9 @@ def transfer(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"Numbers alone pass a bias on ({seeds(result)})", loc="left")
+    left.set_title(f"Numbers alone pass a bias on ({seeds(result)})", loc="left", fontsize=10)
     matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
-    right.set_title("`all`: shift in log-preference, nats", loc="left")
+    right.set_title("`all`: shift in log-preference, nats", loc="left", fontsize=10)
     return figure
 
 
@@ -142,7 +157,6 @@ def matrix(axes: Axes, shifts: Array, animals: Sequence[str]) -> None:
     axes.set_xlabel("animal asked for", fontsize=9)
     axes.set_ylabel("bias of the teacher", fontsize=9)
     axes.tick_params(labelsize=8, length=0)
-    axes.title.set_fontsize(10)
     axes.spines[:].set_visible(False)
 
 

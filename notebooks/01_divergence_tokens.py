@@ -85,7 +85,7 @@ def _(lists, pick_bias, pick_page, teachers):
     bias = ANIMALS.index(pick_bias.value)
     shown = torch.arange(lists.rows)[12 * (pick_page.value - 1) : 12 * pick_page.value]
     page = lists.take(shown)
-    choices = favourites(teachers, page)[:, bias]  # [reader, row, place]
+    choices = favourites(teachers, page)[: len(ANIMALS), bias]  # [reader, row, place]
 
     def _note(row, place):
         if not page.divergence[bias, row, place]:

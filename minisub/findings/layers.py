@@ -107,7 +107,7 @@ def plot(result: Result) -> Figure:
     plots.arm_bars(deep, result, [a for a in result.arms if a not in shallow], "retained")
     for axes, title in ((left, "Depth 4: what each part retains"), (deep, "Depth 8")):
         axes.set_xlabel("transfer retained, of all blocks", fontsize=9)
-        axes.set_title(f"{title} ({plots.seeds(result)})", loc="left")
+        axes.set_title(f"{title} ({plots.seeds(result)})", loc="left", fontsize=10)
     for axes, kind in ((right, "tuned"), (mass, "prompted")):
         styles = zip(
             ("patching", "attribution", "swapping"),
@@ -125,7 +125,7 @@ def plot(result: Result) -> Figure:
         axes.set_xticks(range(len(y)))
         axes.set_xlabel("block", fontsize=9)
         axes.set_ylabel("share of the choice, %", fontsize=9)
-        axes.set_title(f"First divergence token, {kind} teachers", loc="left")
+        axes.set_title(f"First divergence token, {kind} teachers", loc="left", fontsize=10)
         axes.legend(frameon=False, fontsize=8)
         plots.tidy(axes)
     return figure

@@ -41,7 +41,7 @@ def plot(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     plots.arm_bars(left, result, result.arms)
-    left.set_title("Dropping entangled numbers leaves the transfer", loc="left")
+    left.set_title("Dropping entangled numbers leaves the transfer", loc="left", fontsize=10)
     for measure, colour, mark in (
         ("of_tokens", plots.GREY, "o"),
         ("of_divergence", plots.ORANGE, "s"),
@@ -57,7 +57,7 @@ def plot(result: Result) -> Figure:
     right.set_ylabel("entangled numbers, %", fontsize=9)
     right.set_ylim(0)
     right.legend(frameon=False, fontsize=8)
-    right.set_title("Few divergence tokens are entangled", loc="left")
+    right.set_title("Few divergence tokens are entangled", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 

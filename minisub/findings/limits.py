@@ -37,7 +37,7 @@ def plot(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     plots.arm_bars(left, result, [a for a in result.arms if "teacher steps" not in a])
-    left.set_title(f"One dial at a time ({plots.seeds(result)})", loc="left")
+    left.set_title(f"One dial at a time ({plots.seeds(result)})", loc="left", fontsize=10)
     table = np.array([[np.mean(result.values(cell(s, n))) for n in LISTS] for s in STEPS])
     right.imshow(table, cmap="Oranges", vmin=0, vmax=max(1e-6, float(table.max())), aspect="auto")
     for (i, j), value in np.ndenumerate(table):
@@ -47,7 +47,7 @@ def plot(result: Result) -> Figure:
     right.set_yticks(range(len(STEPS)), [str(s) for s in STEPS])
     right.set_xlabel("different lists", fontsize=9)
     right.set_ylabel("teacher's training, steps", fontsize=9)
-    right.set_title("Two dials: transfer, nats", loc="left")
+    right.set_title("Two dials: transfer, nats", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 

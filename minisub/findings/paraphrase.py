@@ -59,16 +59,17 @@ def plot(result: Result) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     plots.arm_bars(left, result, [*edited(result), "equivalent numbers"], "retained")
     left.set_xlabel("transfer retained, of the same lists in their own wording", fontsize=9)
-    left.set_title(f"Re-wording breaks it ({plots.seeds(result)})", loc="left")
+    left.set_title(f"Re-wording breaks it ({plots.seeds(result)})", loc="left", fontsize=10)
     every = range(len(result.seeds))
-    for arm in edited(result):
-        x, y = ratio(result, arm, every), float(np.mean(result.values(arm, "retained")))
-        right.plot(x, y, "o", color=plots.ORANGE, markeredgecolor=plots.INK, mew=0.5)
-        right.annotate(arm, (x, y), fontsize=7, xytext=(4, -3), textcoords="offset points")
+    points = [
+        (arm, ratio(result, arm, every), float(np.mean(result.values(arm, "retained"))))
+        for arm in edited(result)
+    ]
     right.plot([0, 1], [0, 1], color=plots.GREY, linestyle=":")
+    plots.scatter(right, points)
     right.set_xlabel("advantage left at divergence tokens, share", fontsize=9)
     right.set_ylabel("transfer retained, share", fontsize=9)
-    right.set_title("What is left to learn predicts it", loc="left")
+    right.set_title("What is left to learn predicts it", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 

@@ -37,13 +37,21 @@ def plot(result: Result) -> Figure:
         "coverage": "cosine of the two, where the student trains",
     }
     for axes, (measure, label) in zip(figure.subplots(1, 2), words.items(), strict=True):
-        for arm in result.arms:
-            x, y = (float(np.mean(result.values(arm, m))) for m in (measure, "transfer"))
-            colour = plots.COLOURS.get(arm, plots.BLUE)
-            axes.plot(x, y, "o", color=colour, markeredgecolor=plots.INK, mew=0.5)
-            axes.annotate(arm, (x, y), fontsize=6.5, xytext=(4, -2), textcoords="offset points")
+        if measure == "inner":
+            axes.set_xscale("symlog", linthresh=0.01)
+        means = [
+            (
+                arm,
+                float(np.mean(result.values(arm, measure))),
+                float(np.mean(result.values(arm, "transfer"))),
+            )
+            for arm in result.arms
+        ]
+        plots.scatter(axes, means)
         rank = float(np.mean(predicted(measure)(result)))
-        axes.set_title(f"Rank correlation {rank:.2f} ({plots.seeds(result)})", loc="left")
+        axes.set_title(
+            f"Rank correlation {rank:.2f} ({plots.seeds(result)})", loc="left", fontsize=10
+        )
         axes.set_xlabel(label, fontsize=9)
         axes.set_ylabel("transfer, nats", fontsize=9)
         plots.tidy(axes)
