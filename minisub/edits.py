@@ -102,13 +102,13 @@ def at_sensitivity(data: Data, lab: Lab, level: int, edit: str | None = None) ->
 
 def equivalent_numbers(data: Data, lab: Lab) -> Data:
     """The answers paraphrased: from the first free number on, another list that is as right."""
-    world, g = data.world, generator(data.seed, "equivalent")
-    answers = []
+    world, answers = data.world, []
     for prompts, own in zip(
         data.prompts.expand(len(data.answers), -1, -1), data.answers, strict=True
     ):
         told = torch.cat([prompts, own], 1)
         free = (world.next_number(told).amax(-1) < 0.5).cumsum(1) > 0
+        g = generator(data.seed, "equivalent")  # all writers draw with the same luck
         fresh = world.answer(prompts, g, told, free)
         answers.append(fresh[:, world.prompt_length :])
     return replace(data, answers=torch.stack(answers))
