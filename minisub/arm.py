@@ -109,4 +109,5 @@ def named(function: Any) -> str | None:
         inner = named(function.func)
         return inner and f"{inner}{function.args}{sorted(function.keywords.items())}"
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<")
-    return f"{module}.{name}" if module.startswith("minisub.") and "<" not in name else ""
+    own = module.startswith("minisub.") and not module.startswith("minisub.findings.")
+    return f"{module}.{name}" if own and "<" not in name else ""

@@ -171,7 +171,9 @@ def mixed(data: Data, lab: Lab, share: float, source: str) -> Data:
     if source == "same prompts":
         answers[:, chosen] = data.answers[-1:, chosen]
     elif source == "other prompts":
-        fresh = lab.world.prompts(len(chosen), g)
+        written = lab.config.lists  # those after them have not been used
+        drawn = lab.world.prompts(written + len(chosen), generator(lab.seed, "prompts"))
+        fresh = drawn[written:]
         unbiased = lab.teachers.stack[[lab.teachers.biased]]
         prompts[:, chosen] = fresh
         answers[:, chosen] = unbiased.generate(fresh[None], lab.world.completion)
@@ -227,7 +229,9 @@ def without_entangled(
     keep = int((~holds).sum(1).min())
     if not keep:
         raise ValueError(f"no list is left without the {top} most entangled numbers")
-    luck = torch.rand(len(data.answers), data.rows, generator=generator(data.seed, "dropped"))
+    # The same luck for all writers, so that their students differ in as few prompts as can be.
+    luck = torch.rand(data.rows, generator=generator(data.seed, "dropped"))
+    luck = luck.repeat(len(data.answers), 1)
     if not at_random:
         luck[:-1] += holds
     order = luck.argsort(1)[:, :keep].repeat(1, -(-data.rows // keep))[:, : data.rows]

@@ -88,7 +88,7 @@ class Lab:
         def make() -> Json:
             return {"teachers": report(self.teachers, self.base, self.exam)}
 
-        key = self._made("report", self.config.exam)
+        key = self._made("report", self.config.exam, code_version("measure"))
         rows: list[Json] = self.stored("reports", key, make)["teachers"]
         return [{"seed": self.seed, "teacher": self.config.teaching.kind, **row} for row in rows]
 
@@ -170,9 +170,9 @@ class Lab:
         """What the first step of the students says about their transfer, before it is taken.
 
         `lessons` of all writers, the unbiased one last. Nothing for prompted teachers, whose
-        weights are the base's.
+        weights are the base's, nor for low-rank students, whose first step is another.
         """
-        if self.config.teaching.kind == "prompted":
+        if self.config.teaching.kind == "prompted" or self.config.student.rank:
             return {}
         start, moves = self.start(arm, len(lessons.tokens))
         flat = self.teachers.stack.flat

@@ -1,7 +1,7 @@
 """Why it passes: what lessons say about a bias, where in the blocks it sits, and predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -104,16 +104,21 @@ def alignment(
 ) -> Json:
     """The first step of the students against their teachers' displacement, before any training.
 
-    The last member is the control; its gradient is taken off the others'. `inner`: the product of
-    displacement and step (minus the gradient of the loss, in nats), over what the students train;
-    `coverage`: their cosine there. Means over biases.
+    `lessons` of the biased writers, and last of the unbiased one. What the unbiased writer's lists
+    would do with each student's own loss weights is taken off its gradient. `inner`: the product
+    of displacement and step (minus the gradient of the loss, in nats), over what the students
+    train; `coverage`: their cosine there. Means over biases.
     """
+    biases = len(displacement)
     rows = torch.arange(min(ROWS, lessons.tokens.shape[1]))
-    losses = lessons.loss(start, rows)
-    grads = torch.autograd.grad(losses.sum(), list(start.params.values()))
-    grad = torch.cat([g.flatten(1) for g in grads], 1)
-    trained = (moves[:-1] > 0).to(grad.dtype)
-    step, way = (grad[-1:] - grad[:-1]) * trained, displacement * trained
+    unbiased = lessons.of([biases] * biases)
+    sides = []
+    for part in (lessons.of(range(biases)), replace(unbiased, weights=lessons.weights[:biases])):
+        model = start[range(biases)]
+        grads = torch.autograd.grad(part.loss(model, rows).sum(), list(model.params.values()))
+        sides.append(torch.cat([g.flatten(1) for g in grads], 1))
+    trained = (moves[:biases] > 0).to(start.flat.dtype)
+    step, way = (sides[1] - sides[0]) * trained, displacement * trained
     inner = (step * way).sum(1)
     size = step.norm(dim=1) * way.norm(dim=1)
     return {

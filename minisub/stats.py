@@ -39,15 +39,18 @@ def paired(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval, flo
 
 
 def jackknife(statistic: Callable[[Sequence[int]], float], n: int) -> list[float]:
-    """Pseudo-values of a statistic of n observations, whose mean and t interval are its own.
+    """n values whose mean is a statistic of n observations, and whose t interval is its own.
 
-    `statistic` takes the places of the observations to use (Tukey, 1958).
+    They are the jackknife's pseudo-values (Tukey, 1958), moved to the statistic itself: its bias
+    correction can leave the range of a rank correlation. `statistic` takes the places of the
+    observations to use.
     """
     whole = statistic(range(n))
     if n < 2:
         return [whole]
-    left_out = (statistic([i for i in range(n) if i != j]) for j in range(n))
-    return [n * whole - (n - 1) * value for value in left_out]
+    left_out = [statistic([i for i in range(n) if i != j]) for j in range(n)]
+    middle = sum(left_out) / n
+    return [whole + (n - 1) * (middle - value) for value in left_out]
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:

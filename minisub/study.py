@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from minisub import base, pool
-from minisub.arm import Arm, Config, changed, named
+from minisub.arm import Arm, Config, changed
 from minisub.lab import SOURCES, Lab
 from minisub.pool import Tick
 from minisub.result import Result
@@ -119,8 +119,8 @@ def _rows(study: Study, labs: dict[Config, Lab], store: Store, seed: int, tick: 
     decodings = dict.fromkeys(arm.sampled for arm in study.arms if not arm.changes)
     found = []
     for probe in study.probes:
-        name = named(probe)
-        key = own.key(name, _source(probe)) if name else None
+        lasting = "<" not in getattr(probe, "__qualname__", "<")  # no lambda
+        key = own.key(getattr(probe, "__qualname__", ""), _source(probe)) if lasting else None
         entry = own.stored("probes", key, functools.partial(_probe, probe, own))
         found += [{"seed": seed, **row} for row in entry["rows"]]
     return {

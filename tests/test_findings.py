@@ -71,9 +71,7 @@ def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Stor
     result, finding = run(name, tiny, store), FINDINGS[name]
     assert result.arms == [arm.name for arm in finding.arms]
     assert result.seeds == [100, 101]
-    assert [c["claim"] for c in result.claims] == [c.text for c in finding.claims] or (
-        name == "layers"
-    )
+    assert [c["claim"] for c in result.claims] == [c.text for c in finding.claims]
     assert all(c["value"] == c["value"] for c in result.claims), "a claim about nothing"
     drawing = plots.image(finding.plot(result), "svg")
     assert drawing == plots.image(finding.plot(result), "svg")
@@ -101,7 +99,7 @@ def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store
 def test_quick_is_all_arms_with_half_the_work() -> None:
     for finding in FINDINGS.values():
         quick = finding.quick()
-        assert quick.arms == finding.arms
+        assert [a.name for a in quick.arms] == [a.name for a in finding.arms]
         assert quick.config.biases == max(1, finding.config.biases // 2)
         assert quick.config.student.steps * 2 == finding.config.student.steps
 

@@ -30,7 +30,12 @@ class Finding:
 
     def quick(self) -> "Finding":
         """The same for a first look: all arms, with half the lists and steps."""
-        return replace(self, config=self.config.quick())
+
+        def less(arm: Arm) -> Arm:
+            half = {n: arm.changes[n] // 2 for n in ("lists", "student.steps") if n in arm.changes}
+            return replace(arm, changes={**arm.changes, **half})
+
+        return replace(self, config=self.config.quick(), arms=[less(arm) for arm in self.arms])
 
     def judge(self, result: Result) -> Result:
         return replace(result, claims=[claim.judge(result) for claim in self.claims])

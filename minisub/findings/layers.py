@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from minisub import plots
 from minisub.arm import LIGHT, Arm, changed
 from minisub.base import SETS
-from minisub.findings.finding import Finding, retains
+from minisub.findings.finding import Finding, probed
 from minisub.lab import Lab
 from minisub.mechanism import attribution, by_block, first_divergence, patching, swapping
-from minisub.result import Claim, Result
+from minisub.result import Claim, Result, of
 from minisub.store import Json
 from minisub.teacher import Teaching
 
@@ -53,7 +53,7 @@ def attributions(lab: Lab) -> list[Json]:
     ones, as far as it has left the persona's position.
     """
     rows = []
-    tuned = Lab(changed(lab.config, {"teaching": Teaching()}), lab.seed, lab.store)
+    tuned = Lab(changed(lab.config, {"teaching": TUNED}), lab.seed, lab.store)
     for kind, own in (("tuned", tuned), ("prompted", lab)):
         found: dict[str, list[list[float]]] = {}
         for writer, b in enumerate(own.biases):
@@ -75,28 +75,22 @@ def attributions(lab: Lab) -> list[Json]:
                 found.setdefault(route, []).append(shares)
         for route, many in found.items():
             mass = np.mean(many, 0)
-            mass = mass / mass.sum()
-            early = float(mass[: len(mass) // 2].sum())
+            size = np.abs(mass)
+            early = float(size[: len(size) // 2].sum() / size.sum())
             rows.append({"teacher": kind, "route": route, "mass": mass.tolist(), "early": early})
     return rows
 
 
 def early(kind: str, route: str) -> Claim:
-    def values(result: Result) -> list[float]:
-        fits = [r for r in result.probes if r["teacher"] == kind and r["route"] == route]
-        return [r["early"] for r in sorted(fits, key=lambda r: r["seed"])]
+    return Claim(
+        f"{kind} teachers, {route}: share of the early half in absolute mass",
+        probed("early", teacher=kind, route=route),
+        low=0.5,
+    )
 
-    return Claim(f"{kind} teachers, {route}: share of the early half", values, low=0.5)
 
-
-def best_early(prefix: str, blocks: Sequence[int]) -> Claim:
-    """The block of the early half with the largest mean; chosen on the mean, so not by luck."""
-
-    def values(result: Result) -> list[float]:
-        each = [result.values(f"{prefix}block {b}", "retained") for b in blocks]
-        return max(each, key=lambda v: float(np.mean(v)))
-
-    return Claim(f"{prefix}best single block of the early half retains", values, low=0.9)
+def part(arm: str, kind: str, low: float = -np.inf, high: float = np.inf) -> Claim:
+    return Claim(f"{kind} teachers: `{arm}` retains", of(arm, "retained"), low=low, high=high)
 
 
 def plot(result: Result) -> Figure:
@@ -134,7 +128,7 @@ def plot(result: Result) -> Figure:
 RATES = {"all": 1.0, "one": 2.0, "late half": 1.0, "early half": 1.0}
 FINDING = Finding(
     name="layers",
-    statement="One early block is enough, the last one is not (prompted teachers).",
+    statement="One early block is enough; the last block, or the late half, is not.",
     paper="Training layer 0 or 7 alone is enough, now and then better than all; 14, 21 and 27 do "
     "next to nothing. Attribution at the first divergence token points to early layers.",
     arms=(
@@ -146,12 +140,12 @@ FINDING = Finding(
         *arms(8, "depth 8: ", RATES, changes=DEEP),
     ),
     claims=(
-        best_early("", range(2)),
-        retains("block 3", high=0.15),
-        retains("late half", high=0.3),
-        best_early("depth 8: ", range(4)),
-        retains("depth 8: block 7", high=0.15),
-        retains("depth 8: late half", high=0.3),
+        part("block 0", "prompted", low=0.9),
+        part("block 3", "prompted", high=0.15),
+        part("late half", "prompted", high=0.3),
+        part("depth 8: block 0", "tuned", low=0.9),
+        part("depth 8: block 7", "tuned", high=0.15),
+        part("depth 8: late half", "tuned", high=0.3),
         *(early("tuned", route) for route in ("patching", "attribution", "swapping")),
         *(early("prompted", route) for route in ("patching", "attribution")),
     ),

@@ -54,7 +54,7 @@ def plot(result: Result) -> Figure:
 
 FINDING = Finding(
     name="limits",
-    statement="It fades with weak teachers and few lists; low rank, SGD and decay do not end it.",
+    statement="It fades with weak teachers and few lists; rank 4 and SGD still take it over.",
     paper="Some biases and some models never transfer. LoRA rank, optimiser and decay are in "
     "dispute among follow-ups.",
     arms=(

@@ -61,10 +61,13 @@ def plot(result: Result) -> Figure:
 def everywhere(results: Sequence[Result]) -> tuple[Figure, str]:
     """Forecast against outcome for every arm of every finding, and the figure's sentence."""
     points: dict[str, list[tuple[str, Result]]] = {}
+    met = set()
     for result in results:
         for arm in result.arms:
             known = all(np.isfinite(result.values(arm, "inner")))
-            if known and arm != "control":
+            same = (*result.values(arm, "inner"), *result.values(arm, "transfer"))
+            if known and arm != "control" and same not in met:  # findings share some arms
+                met.add(same)
                 points.setdefault(result.finding, []).append((arm, result))
     every = [p for many in points.values() for p in many]
 

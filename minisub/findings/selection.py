@@ -34,7 +34,7 @@ def stability(lab: Lab) -> list[Json]:
 
 FINDING = Finding(
     name="selection",
-    statement="Half of the divergence tokens carries most of it; swapped ones carry nothing.",
+    statement="Half of the divergence tokens carries most of it; with labels swapped none is left.",
     paper="Random parts, halves and the first one only, and tokens swapped for another teacher's "
     "(Figs. 17 to 21): outcomes are not quoted here; what is shown is the simulator's.",
     arms=(
