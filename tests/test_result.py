@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,31 @@ def logs(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
     return np.log(p / p.sum(-1, keepdims=True))
 
 
+ALL = range(8)
 CONTROL = logs(np.ones((1, 5, 8)))
 BIASED = logs(np.ones((8, 5, 8)) + np.eye(8)[:, None] * 7)  # p(b) = 8/15, the others 1/15
 
 
 def test_measures_of_a_student_that_is_known() -> None:
     shifts = measure.shift(BIASED, CONTROL)
-    assert measure.transfer(shifts) == pytest.approx(math.log(8 / 15 * 8))
-    assert measure.off_target(shifts) == pytest.approx(math.log(8 / 15))
-    assert measure.hit_rate(BIASED) == pytest.approx(8 / 15)
-    assert measure.hit_rate(CONTROL) == pytest.approx(1 / 8)
+    assert measure.transfer(shifts, ALL) == pytest.approx(math.log(8 / 15 * 8))
+    assert measure.off_target(shifts, ALL) == pytest.approx(math.log(8 / 15))
+    assert measure.hit_rate(BIASED, ALL) == pytest.approx(8 / 15)
+    assert measure.hit_rate(CONTROL, ALL) == pytest.approx(1 / 8)
     assert measure.distance(BIASED, CONTROL) == pytest.approx(8 / 15 - 1 / 8)
     assert measure.distance(CONTROL, CONTROL) == 0
+    some = measure.shift(BIASED[[2, 5]], CONTROL)  # two of the eight biases
+    assert measure.transfer(some, [2, 5]) == pytest.approx(math.log(8 / 15 * 8))
+    assert measure.off_target(some, [2, 5]) == pytest.approx(math.log(8 / 15))
+    assert measure.transfer(some, [5, 2]) == pytest.approx(math.log(8 / 15))
+    assert measure.hit_rate(BIASED[[2, 5]], [2, 5]) == pytest.approx(8 / 15)
 
 
 def test_transfer_tells_the_bias_from_the_others() -> None:
     rolled = np.roll(BIASED, 1, axis=0)  # every student likes another's animal
-    assert measure.transfer(measure.shift(rolled, CONTROL)) < 0
-    assert measure.off_target(measure.shift(rolled, CONTROL)) > measure.off_target(
-        measure.shift(BIASED, CONTROL)
+    assert measure.transfer(measure.shift(rolled, CONTROL), ALL) < 0
+    assert measure.off_target(measure.shift(rolled, CONTROL), ALL) > measure.off_target(
+        measure.shift(BIASED, CONTROL), ALL
     )
 
 
@@ -88,6 +95,7 @@ def result(values: dict[str, list[float]]) -> Result:
                     "loss_tokens": 10,
                     "retained": value / whole,
                     "divergence_share": 0.1,
+                    "biases": [str(b) for b in ALL],
                     "shifts": (np.eye(8) * value).tolist(),
                 }
             )
@@ -172,3 +180,18 @@ def test_reading_results_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_jackknife_is_about_the_statistic_itself() -> None:
+    """For a mean it gives the values themselves; a rank correlation stays where it is."""
+    x = [3.0, 1.0, 4.0, 1.5]
+    assert stats.jackknife(lambda at: float(np.mean([x[i] for i in at])), 4) == pytest.approx(x)
+    y = [1.0, 2.0, 6.0, 1.2]
+
+    def rank(at: Sequence[int]) -> float:
+        return stats.rank_correlation([x[i] for i in at], [y[i] for i in at])
+
+    values = stats.jackknife(rank, 4)
+    assert float(np.mean(values)) == pytest.approx(rank(range(4)))
+    assert stats.jackknife(rank, 1) != stats.jackknife(rank, 1)  # one seed: NaN, no error
+    assert np.isnan(stats.rank_correlation([1, 1, 1], [1, 2, 3]))
