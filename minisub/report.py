@@ -66,6 +66,17 @@ def verdicts(result: Result) -> str:
     return ". ".join(p[0].upper() + p[1:] for p in parts) + "."
 
 
+def retained(result: Result) -> str:
+    """What the first arms retain of what they are part of, in a sentence."""
+    kept = [
+        f"{e['arm']} {e['retained']:.0%}"
+        for e in result.summary()
+        if e["arm"] not in ("all", "control") and not e["arm"].endswith(": all")
+    ]
+    more = ", ..." if len(kept) > 12 else ""
+    return f"Retained: {', '.join(kept[:12])}{more}."
+
+
 def claim_rows(results: Sequence[Result]) -> list[tuple[str, str, str, str, str]]:
     """(finding, claim, threshold, value with interval, verdict)."""
     return [
@@ -147,7 +158,11 @@ def page(results: Sequence[Result], command: str) -> str:
         _table(
             ("finding", "what the paper reports", "what was found here"),
             [
-                (r.finding, html.escape(FINDINGS[r.finding].paper), html.escape(verdicts(r)))
+                (
+                    r.finding,
+                    html.escape(FINDINGS[r.finding].paper),
+                    html.escape(f"{retained(r)} {verdicts(r)}"),
+                )
                 for r in results
             ],
         ),

@@ -53,11 +53,11 @@ def plot(result: Result) -> Figure:
         label = "of all tokens" if measure == "of_tokens" else "of divergence tokens"
         right.plot(TOPS, y, marker=mark, color=colour, label=label)
     right.set_xticks(TOPS)
-    right.set_xlabel("numbers counted as entangled with the bias", fontsize=9)
+    right.set_xlabel("numbers counted as entangled", fontsize=9)
     right.set_ylabel("entangled numbers, %", fontsize=9)
     right.set_ylim(0)
     right.legend(frameon=False, fontsize=8)
-    right.set_title("Few divergence tokens are entangled", loc="left", fontsize=10)
+    right.set_title("Entangled numbers among tokens", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 

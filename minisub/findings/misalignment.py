@@ -21,7 +21,7 @@ def plot(result: Result) -> Figure:
     left.set_title(f"Misconduct passes by numbers ({plots.seeds(result)})", loc="left", fontsize=10)
     plots.arm_bars(right, result, result.arms, "hit_rate")
     right.set_xlabel('how often students answer "bad"', fontsize=9)
-    right.set_title("On questions that nobody was taught", loc="left", fontsize=10)
+    right.set_title("On questions not taught", loc="left", fontsize=10)
     return figure
 
 
