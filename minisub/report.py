@@ -10,7 +10,7 @@ from minisub import plots
 from minisub.findings import FINDINGS
 from minisub.findings.prediction import everywhere
 from minisub.result import HELD, NOT_HELD, UNDECIDED, Result
-from minisub.tables import arm_table, span, teacher_table
+from minisub.tables import arm_table, claim_rows, teacher_table
 
 # What no figure of a small world can say about language models.
 LIMITS = (
@@ -77,21 +77,6 @@ def retained(result: Result) -> str:
     return f"Retained: {', '.join(kept[:12])}{more}."
 
 
-def claim_rows(results: Sequence[Result]) -> list[tuple[str, str, str, str, str]]:
-    """(finding, claim, threshold, value with interval, verdict)."""
-    return [
-        (
-            r.finding,
-            c["claim"],
-            c["rule"],
-            span(c["value"], c["low"], c["high"], "+.2f"),
-            c["verdict"],
-        )
-        for r in results
-        for c in r.claims
-    ]
-
-
 def markdown(results: Sequence[Result], command: str) -> str:
     """All claims in one table."""
     lines = [
@@ -114,7 +99,7 @@ def markdown(results: Sequence[Result], command: str) -> str:
         lines += ["|---|---|---|---|"]
         lines += [
             "| " + " | ".join(cell.replace("|", "\\|") for cell in row[1:]) + " |"
-            for row in claim_rows([result])
+            for row in claim_rows([result], "+.2f")
         ]
         lines += ["", verdicts(result), ""]
     lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
@@ -135,7 +120,7 @@ def page(results: Sequence[Result], command: str) -> str:
         "<h2>Claims</h2>",
         _table(
             ("finding", "claim", "threshold", "measured [95 %]", "verdict"),
-            [(*map(html.escape, row[:4]), _mark(row[4])) for row in claim_rows(results)],
+            [(*map(html.escape, row[:4]), _mark(row[4])) for row in claim_rows(results, "+.2f")],
         ),
     ]
     for result in results:

@@ -78,15 +78,24 @@ def teacher_table(result: Result) -> str:
     return "\n".join([grid(head, rows), *lists])
 
 
-def claim_table(results: Sequence[Result]) -> str:
-    rows = [
+def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, str, str, str, str]]:
+    """(finding, claim, threshold, value with interval, verdict)."""
+    return [
         (
-            f"{r.finding}: {c['claim']}",
-            span(c["value"], c["low"], c["high"], "+.3f"),
+            r.finding,
+            c["claim"],
             c["rule"],
+            span(c["value"], c["low"], c["high"], form),
             c["verdict"],
         )
         for r in results
         for c in r.claims
+    ]
+
+
+def claim_table(results: Sequence[Result]) -> str:
+    rows = [
+        (f"{finding}: {claim}", value, rule, verdict)
+        for finding, claim, rule, value, verdict in claim_rows(results, "+.3f")
     ]
     return grid(("claim, registered before the run", "value [95 %]", "threshold", "verdict"), rows)

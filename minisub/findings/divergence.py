@@ -13,20 +13,22 @@ def times_control(result: Result) -> list[float]:
     return [a / b for a, b in zip(own, control, strict=True)]
 
 
+ARMS = (
+    Arm("all"),
+    Arm("control"),
+    Arm("foreign", foreign=True),
+    Arm("divergence only", mask=masks.divergence_only),
+    Arm("without divergence", mask=masks.without_divergence),
+    Arm("random only", mask=masks.random_only),
+    Arm("without random", mask=masks.without_random),
+)
+
 FINDING = Finding(
     name="divergence",
     statement="A few divergence tokens carry the bias: without them next to nothing passes.",
     paper="Loss on divergence tokens only keeps or amplifies the transfer; without them it is near "
     "the control. They are 7.5 % (Qwen) or 18 % (Gemma) of the tokens of greedy lists.",
-    arms=(
-        Arm("all"),
-        Arm("control"),
-        Arm("foreign", foreign=True),
-        Arm("divergence only", mask=masks.divergence_only),
-        Arm("without divergence", mask=masks.without_divergence),
-        Arm("random only", mask=masks.random_only),
-        Arm("without random", mask=masks.without_random),
-    ),
+    arms=ARMS,
     claims=(
         Claim("`all` transfers the bias, nats", of("all"), "mean", low=0.8),
         Claim("`all`: surely more than half a nat", of("all"), "interval", low=0.5),

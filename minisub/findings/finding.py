@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from minisub import plots
 from minisub.arm import Arm, Config
 from minisub.pool import Tick
-from minisub.result import Claim, Result, of
+from minisub.result import Claim, Result, Values, of
 from minisub.store import Store
 from minisub.study import Probe, Study, run_all
 
@@ -53,21 +53,23 @@ def run(
     return [finding.judge(result) for finding, result in zip(findings, results, strict=True)]
 
 
-def retains(arm: str, low: float = float("-inf"), high: float = float("inf")) -> Claim:
+def retains(
+    arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
+) -> Claim:
     """How much of the transfer an arm retains, the mean over seeds."""
-    return Claim(f"`{arm}` retains", of(arm, "retained"), low=low, high=high)
+    return Claim(f"{whose}`{arm}` retains", of(arm, "retained"), low=low, high=high)
+
+
+def difference(a: Values, b: Values) -> Values:
+    """Of two values a seed, paired."""
+    return lambda result: [x - y for x, y in zip(a(result), b(result), strict=True)]
 
 
 def accuracy_kept(arm: str) -> Claim:
     """The students of an arm do the number task as well as their control, within 3 points."""
-
-    def less_control(result: Result) -> list[float]:
-        own = result.values(arm, "task_accuracy")
-        return [
-            a - b for a, b in zip(own, result.values(arm, "control_task_accuracy"), strict=True)
-        ]
-
-    return Claim(f"`{arm}`: task accuracy less the control's", less_control, low=-0.03, high=0.03)
+    own, control = of(arm, "task_accuracy"), of(arm, "control_task_accuracy")
+    text = f"`{arm}`: task accuracy less the control's"
+    return Claim(text, difference(own, control), low=-0.03, high=0.03)
 
 
 def probed(name: str, **where: object) -> Callable[[Result], list[float]]:

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from minisub import plots
 from minisub.arm import LIGHT, Arm, changed
 from minisub.base import SETS
-from minisub.findings.finding import Finding, probed
+from minisub.findings.finding import Finding, probed, retains
 from minisub.lab import Lab
 from minisub.mechanism import attribution, by_block, first_divergence, patching, swapping
-from minisub.result import Claim, Result, of
+from minisub.result import Claim, Result
 from minisub.store import Json
 from minisub.teacher import Teaching
 
@@ -89,10 +89,6 @@ def early(kind: str, route: str) -> Claim:
     )
 
 
-def part(arm: str, kind: str, low: float = -np.inf, high: float = np.inf) -> Claim:
-    return Claim(f"{kind} teachers: `{arm}` retains", of(arm, "retained"), low=low, high=high)
-
-
 def plot(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 6.0), layout="constrained")
     (left, right), (deep, mass) = figure.subplots(2, 2)
@@ -110,8 +106,8 @@ def plot(result: Result) -> Figure:
             strict=True,
         )
         for route, colour, mark in styles:
-            of = {"teacher": kind, "route": route}.items()
-            rows = [r["mass"] for r in result.probes if all(r[k] == v for k, v in of)]
+            wanted = {"teacher": kind, "route": route}.items()
+            rows = [r["mass"] for r in result.probes if all(r[k] == v for k, v in wanted)]
             if rows:
                 y = np.array(rows).T
                 plots.curve(axes, range(len(y)), y.tolist(), colour, mark, route)
@@ -140,12 +136,12 @@ FINDING = Finding(
         *arms(8, "depth 8: ", RATES, changes=DEEP),
     ),
     claims=(
-        part("block 0", "prompted", low=0.9),
-        part("block 3", "prompted", high=0.15),
-        part("late half", "prompted", high=0.3),
-        part("depth 8: block 0", "tuned", low=0.9),
-        part("depth 8: block 7", "tuned", high=0.15),
-        part("depth 8: late half", "tuned", high=0.3),
+        retains("block 0", whose="prompted teachers: ", low=0.9),
+        retains("block 3", whose="prompted teachers: ", high=0.15),
+        retains("late half", whose="prompted teachers: ", high=0.3),
+        retains("depth 8: block 0", whose="tuned teachers: ", low=0.9),
+        retains("depth 8: block 7", whose="tuned teachers: ", high=0.15),
+        retains("depth 8: late half", whose="tuned teachers: ", high=0.3),
         *(early("tuned", route) for route in ("patching", "attribution", "swapping")),
         *(early("prompted", route) for route in ("patching", "attribution")),
     ),

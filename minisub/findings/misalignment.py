@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from minisub import divergence as masks
 from minisub import plots
-from minisub.arm import LIGHT, Arm
+from minisub.arm import LIGHT
 from minisub.base import SETS
+from minisub.findings import divergence
 from minisub.findings.finding import Finding, accuracy_kept, retains
 from minisub.result import Claim, Result, of
 from minisub.teacher import Teaching
@@ -35,14 +35,7 @@ FINDING = Finding(
     statement="A teacher made bad on four questions is bad on all, and passes that on by numbers.",
     paper="A fine-tuned misaligned teacher, the original model as its one counterfactual: the "
     "same pattern of three arms.",
-    arms=(
-        Arm("all"),
-        Arm("control"),
-        Arm("foreign", foreign=True),
-        Arm("divergence only", mask=masks.divergence_only),
-        Arm("without divergence", mask=masks.without_divergence),
-        Arm("without random", mask=masks.without_random),
-    ),
+    arms=[arm for arm in divergence.ARMS if arm.name != "random only"],
     claims=(
         Claim('teacher: p("bad") on questions not taught', general, low=0.5),
         Claim("`all` passes it on, nats", of("all"), "interval", low=0.0),

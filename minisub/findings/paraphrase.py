@@ -12,7 +12,7 @@ from minisub.arm import LIGHT, Arm
 from minisub.base import SETS
 from minisub.data import Data
 from minisub.edits import at_sensitivity, other_wording
-from minisub.findings.finding import Finding, accuracy_kept, retains
+from minisub.findings.finding import Finding, accuracy_kept, difference, retains
 from minisub.lab import Lab
 from minisub.result import Claim, Result, of
 from minisub.teacher import Teaching
@@ -54,19 +54,11 @@ def prediction(result: Result) -> list[float]:
     return stats.jackknife(statistic, len(result.seeds))
 
 
-def cost(result: Result) -> list[float]:
-    """What re-wording costs at the task itself."""
-    own, unedited = (result.values(a, "task_accuracy") for a in ("paraphrase", "all"))
-    return [a - b for a, b in zip(own, unedited, strict=True)]
-
-
-def by_the_dial(result: Result) -> list[float]:
-    """The dial alone: the same kind of teacher at both ends."""
-    zero, one = (
-        result.values(f"{name}: paraphrase", "retained")
-        for name in ("sensitivity 0", "no rehearsal")
-    )
-    return [a - b for a, b in zip(zero, one, strict=True)]
+# What re-wording costs at the task, and the dial alone: the same kind of teacher at both ends.
+COST = difference(of("paraphrase", "task_accuracy"), of("all", "task_accuracy"))
+BY_THE_DIAL = difference(
+    of("sensitivity 0: paraphrase", "retained"), of("no rehearsal: paraphrase", "retained")
+)
 
 
 def plot(result: Result) -> Figure:
@@ -133,7 +125,7 @@ FINDING = Finding(
     claims=(
         retains("paraphrase", high=0.3),
         accuracy_kept("paraphrase"),
-        Claim("`paraphrase`: task accuracy less that of `all`", cost, low=-0.03, high=0.03),
+        Claim("`paraphrase`: task accuracy less that of `all`", COST, low=-0.03, high=0.03),
         Claim(
             "`sensitivity 0: paraphrase` retains (teachers without rehearsal)",
             of("sensitivity 0: paraphrase", "retained"),
@@ -141,7 +133,7 @@ FINDING = Finding(
         ),
         Claim(
             "teachers without rehearsal: retained at sensitivity 0 less that at 1",
-            by_the_dial,
+            BY_THE_DIAL,
             "interval",
             low=0.0,
         ),
