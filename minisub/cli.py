@@ -1,4 +1,4 @@
-"""The command line: `minisub list`, `run`, `bases`, `reproduce`."""
+"""The command line: `minisub list`, `run`, `reproduce`, `app`, `export`, `bases`."""
 
 import contextlib
 import functools
@@ -62,6 +62,30 @@ class Reproduce:
 
 
 @dataclass(frozen=True)
+class App:
+    """Serve the course's notebooks on this machine: a gallery, or one of them."""
+
+    notebook: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK")] = ""
+    """Its number, such as 03; without one, all of them."""
+    host: str = "127.0.0.1"
+    """Who may come: this machine only by default."""
+    port: int = 2718
+    """The port to listen at."""
+    headless: bool = False
+    """Do not open a browser."""
+    edit: bool = False
+    """Open the one notebook with its code, to change it."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the course as static HTML with all outputs, and an index page."""
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The folder."""
+
+
+@dataclass(frozen=True)
 class Bases:
     """Pretrain bases that come with the package and write them with their sidecars."""
 
@@ -79,6 +103,8 @@ Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
+    | Annotated[App, tyro.conf.subcommand("app")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Bases, tyro.conf.subcommand("bases")]
 )
 
@@ -93,6 +119,10 @@ def main(args: Sequence[str] | None = None) -> int:
             return _run(command)
         if isinstance(command, Reproduce):
             return _reproduce(command)
+        if isinstance(command, App):
+            return _app(command)
+        if isinstance(command, Export):
+            return _export(command)
         return _bases(command)
     except MinisubError as error:
         print(f"minisub: {error}", file=sys.stderr)
@@ -105,7 +135,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parse(args: Sequence[str] | None) -> "List | Run | Reproduce | Bases":
+def _parse(args: Sequence[str] | None) -> "List | Run | Reproduce | App | Export | Bases":
     """tyro's answer, with its boxed errors told in one line."""
     said = io.StringIO()
     try:
@@ -248,6 +278,25 @@ def _reproduce(command: Reproduce) -> int:
         write(command.out / file, text.encode())
     told = f"The report is {command.out / 'report.html'}"
     print(teacher_table(results[0]), claim_table(results), told, sep="\n\n")
+    return 0
+
+
+def _app(command: App) -> int:
+    from minisub import gallery
+
+    if not 0 < command.port < 65536:
+        raise MinisubError(f"--port is {command.port}, allowed: 1 to 65535")
+    if command.edit and not command.notebook:
+        raise MinisubError("--edit needs a NOTEBOOK, such as 08")
+    where = (command.host, command.port, not command.headless)
+    return gallery.serve(command.notebook, *where, command.edit)
+
+
+def _export(command: Export) -> int:
+    from minisub import gallery
+
+    _writable("DIR", command.out)
+    print(f"The course is {gallery.export(command.out)[-1]}")
     return 0
 
 

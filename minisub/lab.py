@@ -30,17 +30,21 @@ MAKING = (*base.SOURCES, "teacher", "data", "divergence")  # what decides teache
 class Lab:
     """All that is made for one seed, each thing once and only when an arm asks for it."""
 
-    def __init__(self, config: Config, seed: int, store: Store) -> None:
+    def __init__(
+        self, config: Config, seed: int, store: Store, biases: Sequence[int] | None = None
+    ) -> None:
+        """`biases`: of whom there are to be students; by default those whose turn it is."""
         self.config, self.seed, self.store = config, seed, store
         self.world = config.pretraining.world
         self.trait = self.world.trait(config.teaching.trait)
-        self.biases = config.taught(seed, len(self.trait.biases))
+        self.biases = tuple(biases or config.taught(seed, len(self.trait.biases)))
         self._data: dict[bool, Data] = {}
         self._readings: dict[Any, Reading] = {}
 
     def key(self, *parts: object) -> str:
         """Of an entry that depends on everything there is."""
-        return digest([self.config.as_dict(), self.seed, code_version(*SOURCES), *parts])
+        of = [self.config.as_dict(), self.seed, self.biases, code_version(*SOURCES)]
+        return digest([*of, *parts])
 
     def _made(self, *parts: object) -> str:
         """Of teachers and lists, which know nothing of students."""
@@ -64,7 +68,7 @@ class Lab:
     @functools.cached_property
     def neighbour(self) -> "Lab":
         """The next seed's, whose base is not this one's."""
-        return Lab(self.config, self.seed + 1, self.store)
+        return Lab(self.config, self.seed + 1, self.store, self.biases)
 
     @functools.cached_property
     def exam(self) -> Tensor:

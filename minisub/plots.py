@@ -213,6 +213,40 @@ def growth(
     return figure
 
 
+def lesson(
+    steps: Sequence[int], said: Array, nats: Array, answers: Sequence[str], bias: int
+) -> Figure:
+    """One student beside its control: what they answer now, how that grew, and their losses.
+
+    `said`: [times, 2, answers], probabilities; `nats`: [times, 2].
+    """
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    places = np.arange(len(answers))
+    shades = [ORANGE if place == bias else BLUE for place in places]
+    left.bar(places - 0.2, said[-1, 0], 0.38, color=shades, label="student")
+    left.bar(places + 0.2, said[-1, 1], 0.38, color=GREY, hatch="///", edgecolor="white")
+    left.set_xticks(places, answers)
+    left.set_ylim(0, max(0.4, float(said.max()) * 1.1))
+    left.set_ylabel("probability of the answer", fontsize=9)
+    left.set_title(f"Step {steps[-1]}: student (plain), control (hatched)", loc="left", fontsize=9)
+    right.plot(steps, said[:, 0, bias], "o-", color=ORANGE, markersize=3, label="student")
+    right.plot(steps, said[:, 1, bias], "s--", color=INK, markersize=2.5, label="control")
+    right.set_ylim(0, max(0.4, float(said.max()) * 1.1))
+    right.set_ylabel(f"probability of {answers[bias]}", fontsize=9)
+    right.set_xlabel("training step", fontsize=9)
+    right.legend(frameon=False, fontsize=8, loc="upper left")
+    loss = right.twinx()
+    loss.plot(steps, nats[:, 0], ":", color=GREEN, linewidth=1.2)
+    loss.set_ylabel("loss of the student (dotted), nats", fontsize=8, color=GREEN)
+    loss.set_ylim(bottom=0)
+    for axes in (left, right):
+        tidy(axes)
+    loss.spines["top"].set_visible(False)
+    loss.tick_params(labelsize=8)
+    return figure
+
+
 def lit_lists(
     prompts: Sequence[str], answers: Sequence[Sequence[str]], notes: Sequence[Sequence[str | None]]
 ) -> str:

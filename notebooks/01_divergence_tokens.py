@@ -1,3 +1,9 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Divergence tokens"
+# description = "A few tokens, where teachers would part, carry the whole bias."
+# ///
+
 import marimo
 
 __generated_with = "0.25.2"
@@ -5,22 +11,18 @@ app = marimo.App(width="medium", app_title="Divergence tokens")
 
 with app.setup:
     import marimo as mo
-    import numpy as np
     import torch
 
-    from minisub import plots
-    from minisub.arm import Config, changed
-    from minisub.base import BUNDLED
+    from minisub import course, plots
+    from minisub.arm import Config
     from minisub.data import write_lists
     from minisub.divergence import favourites, mark
     from minisub.findings import FINDINGS
     from minisub.lab import Lab
-    from minisub.measure import preference
-    from minisub.result import read
     from minisub.store import Store
     from minisub.world import ANIMALS
 
-    torch.set_num_threads(1)  # models this small are fastest on one
+    torch.set_num_threads(1)
 
 
 @app.cell(hide_code=True)
@@ -35,10 +37,9 @@ def _():
     **The claim** (Schrodi et al., 2025, section 5): almost all of it is in a few *divergence
     tokens*, the places where a teacher with another bias would have written another number.
 
-    *Opens in a few seconds: eight teachers are made from one base while you read this. The training
-    at the end takes about ten seconds, and half a minute more the first time, when the teachers
-    write their 11,200 lists each. Only the bar plot comes from stored results; the command that
-    made them stands below it.*
+    *Opens in a few seconds: eight teachers are made from one base while you read this. Training one
+    student takes about fifteen seconds. Only the bar plot comes from stored results; the command
+    that made them stands below it.*
     """)
     return
 
@@ -57,7 +58,7 @@ def _(config, seed, store):
         lab = Lab(config, seed, store)
         teachers = lab.teachers
         lists = mark(teachers, write_lists(teachers, range(8), 240, seed))
-    return lab, lists, teachers
+    return lists, teachers
 
 
 @app.cell(hide_code=True)
@@ -143,7 +144,7 @@ def _(bias, choices, page, pick_row):
         show_column_summaries=False,
         label=f"What each teacher would write next in list {pick_row.value}; ≠ marks a difference",
     )
-    return (favourite_rows,)
+    return
 
 
 @app.cell(hide_code=True)
@@ -161,48 +162,20 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = read(BUNDLED / "divergence.json")
-    _figure = FINDINGS["divergence"].plot(stored)
-    mo.vstack(
-        [
-            mo.image(plots.image(_figure), alt=plots.alt(stored), width="100%"),
-            mo.md(
-                f"Bars: mean over {len(stored.seeds)} seeds; lines: 95 % intervals; dots: seeds. "
-                "Made by `minisub run divergence --seeds 0:8`."
-            ),
-            mo.accordion(
-                {
-                    "The numbers": mo.ui.table(
-                        [
-                            {
-                                "arm": e["arm"],
-                                "transfer, nats": round(e["transfer"], 2),
-                                "95 %": f"{e['low']:.2f} to {e['high']:.2f}",
-                                "retained": f"{e['retained']:.0%}",
-                                "hit rate": round(e["hit_rate"], 3),
-                                "task accuracy": round(e["task_accuracy"], 3),
-                            }
-                            for e in stored.summary()
-                        ],
-                        selection=None,
-                        show_column_summaries=False,
-                    ),
-                    "The claims, registered before the run": mo.ui.table(
-                        [
-                            {
-                                "claim": c["claim"],
-                                "value": round(c["value"], 3),
-                                "threshold": c["rule"],
-                                "verdict": c["verdict"],
-                            }
-                            for c in stored.claims
-                        ],
-                        selection=None,
-                        show_column_summaries=False,
-                    ),
-                }
-            ),
-        ]
+    pick = course.guess("The loss skips the divergence tokens. How much passes, of what all pass?")
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick):
+    stored = course.stored("divergence")
+    _without, _only = (course.kept(stored, a) for a in ("without divergence", "divergence only"))
+    course.beside(
+        pick.value,
+        course.amount(_without),
+        f"Without them {_without:.0%}; on them alone {_only:.0%}.",
+        course.shown(stored),
     )
     return (stored,)
 
@@ -213,33 +186,15 @@ def _():
     ## 3. Train one more student
 
     Its control learns beside it: same prompts, same order, same steps, from a teacher without a
-    bias. Guess first: which mask will keep the curve flat?
+    bias. Which mask will keep the curve flat?
     """)
     return
 
 
 @app.cell(hide_code=True)
-def _(config):
-    form = (
-        mo.md("{animal} {arm} {steps}")
-        .batch(
-            animal=mo.ui.dropdown(list(ANIMALS), value="owl", label="Bias of the teacher"),
-            arm=mo.ui.dropdown(
-                [a.name for a in FINDINGS["divergence"].arms if a.name != "control"],
-                value="all",
-                label="Where the loss counts",
-            ),
-            steps=mo.ui.slider(
-                50,
-                config.student.steps,
-                50,
-                value=config.student.steps,
-                label="Steps",
-                show_value=True,
-            ),
-        )
-        .form(submit_button_label="Train", bordered=True)
-    )
+def _():
+    _arms = [a.name for a in FINDINGS["divergence"].arms if a.name != "control"]
+    form = course.wish(_arms, ANIMALS, "without divergence")
     form
     return (form,)
 
@@ -250,61 +205,13 @@ def _(form):
     return (wish,)
 
 
-@app.function
-def train_live(lab, animal, arm, steps, show=None):
-    """p of each animal for one student and its control while they learn: [steps, 2, animals]."""
-    b = ANIMALS.index(animal)
-    arm = next(a for a in FINDINGS["divergence"].arms if a.name == arm)
-    lab = Lab(changed(lab.config, {"student.steps": steps}), lab.seed, lab.store)
-    at, seen = [], []
-
-    def progress(step, losses, model):
-        if step % max(1, steps // 20) == 0 or step == steps - 1:
-            at.append(step + 1)
-            seen.append(np.exp(preference(lab.world, model)).mean(1))
-        if show is not None:
-            show(step, at, np.array(seen))
-
-    lab.students(arm, [b, -1], progress)
-    return at, np.array(seen)
-
-
 @app.cell(hide_code=True)
-def _(lab, wish):
+def _(config, store, wish):
     mo.stop(wish is None, mo.md("*Press Train.*"))
-    _bias = ANIMALS.index(wish["animal"])
-
-    def _picture(at, seen):
-        figure = plots.growth(at, seen[:, 0], seen[:, 1], ANIMALS, _bias)
-        alt = f"p({wish['animal']}): student {seen[-1, 0, _bias]:.2f}, control {seen[-1, 1, _bias]:.2f}."
-        return mo.image(plots.image(figure), alt=alt, width="100%")
-
-    with mo.status.spinner(title="The teachers write their lists (kept for the next time) ..."):
-        lab.data()
-    mo.output.append(mo.md(""))
-    with mo.status.progress_bar(total=wish["steps"], title="Training", show_eta=True) as _bar:
-
-        def _show(step, at, seen):
-            _bar.update()
-            if at[-1] == step + 1:
-                mo.output.replace_at_index(_picture(at, seen), 0)
-
-        at, curve = train_live(lab, wish["animal"], wish["arm"], wish["steps"], _show)
-
-    gain = float(np.log(curve[-1, 0, _bias] / curve[-1, 1, _bias]))
-    mo.output.replace(
-        mo.vstack(
-            [
-                _picture(at, curve),
-                mo.md(
-                    f"**{wish['arm']}**: the student names the {wish['animal']} with probability "
-                    f"{curve[-1, 0, _bias]:.2f}, its control with {curve[-1, 1, _bias]:.2f}: "
-                    f"**{gain:+.2f} nats**. One student of one seed: see above how much seeds differ."
-                ),
-            ]
-        )
-    )
-    return at, curve, gain
+    _arm = next(a for a in FINDINGS["divergence"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
 
 
 @app.cell(hide_code=True)
@@ -322,6 +229,96 @@ def _():
     model has them everywhere, and there the divergence tokens are found the same way, by asking
     other teachers.
     """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(
+        ["where two students disagree", "where teachers disagree", "where the teacher is unsure"]
+    )
+    mo.vstack([mo.md("**1.** What makes a token a divergence token?"), answer_1])
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "where teachers disagree",
+            {
+                "where two students disagree": "No student is asked: the definition knows teachers only.",
+                "where the teacher is unsure": "A teacher can be unsure where all are unsure in the same way.",
+            },
+        ),
+        "The writer's favourite stands there, and some teacher with another bias has another.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md("**2.** What do as many *random* tokens retain (`random only`), in percent?"),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, stored):
+    _kept = 100 * course.kept(stored, "random only")
+    _other = 100 * course.kept(stored, "without random")
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - _kept) < 4
+            else "That is `without random`, which keeps the others."
+            if abs(a - _other) < 4
+            else "Open *The numbers* under the figure, row `random only`."
+        ),
+        f"{_kept:.0f} %: some of them are divergence tokens by chance, and fewer labels count more each.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(
+        ["remove it from the text", "take it out of the loss", "replace it by the base's number"]
+    )
+    mo.vstack([mo.md("**3.** What does a mask do with a divergence token?"), answer_3])
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "take it out of the loss",
+            {
+                "remove it from the text": "Later numbers still follow from it: it stays in the context.",
+                "replace it by the base's number": "That is another treatment (see the finding `selection`).",
+            },
+        ),
+        "The student reads the token and is not asked to say it.",
+    )
     return
 
 

@@ -1,0 +1,288 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Is it leakage?"
+# description = "No logits and no entangled numbers are needed: greedy lists pass the bias on."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Is it leakage?")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course
+    from minisub.findings import FINDINGS
+    from minisub.store import Store
+    from minisub.world import ANIMALS
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # Is it leakage?
+
+    **The claim** (Schrodi et al., 2025, section 4): the bias does not pass because the student reads
+    it out of the teacher's probabilities, nor because some numbers have become stand-ins for the
+    animal. Lists that are written greedily, and lists without the most *entangled* numbers, pass it on
+    all the same.
+
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = FINDINGS["leakage"].config
+    store = Store.default()
+    return config, store
+
+
+@app.cell(hide_code=True)
+def _():
+    stored = course.stored("leakage")
+    return (stored,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pick = course.guess(
+        "Entangled numbers rise most when the animal does. All lists that hold one of a bias's top four are dropped, and others repeated in their place. How much of the transfer is left?"
+    )
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick, stored):
+    course.beside(
+        pick.value,
+        course.amount(course.kept(stored, "without entangled")),
+        f"Without the top four {course.kept(stored, 'without entangled'):.0%} is left.",
+        course.shown(stored),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Compare for yourself
+
+    Any arms of the stored result, by any measure; nothing is trained here.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(stored):
+    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
+    pick_measure = mo.ui.dropdown(
+        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
+        value="retained",
+        label="Measure",
+    )
+    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
+    return pick_arms, pick_measure
+
+
+@app.cell(hide_code=True)
+def _(pick_arms, pick_measure, stored):
+    course.bars(stored, pick_arms.value, pick_measure.value)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Train one
+
+    Watch greedy lists pass a bias on: the teacher's favourites only, no probabilities. Then try `sampled` and `soft`: more of the teacher's distribution is in the lesson, and more of the bias.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _arms = [a.name for a in FINDINGS["leakage"].arms if a.name != "control"]
+    form = course.wish(_arms, ANIMALS, "all")
+    form
+    return (form,)
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    _arm = next(a for a in FINDINGS["leakage"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why it is so
+
+    Each token of a lesson carries the bias to the degree that the writer finds it likelier than a
+    teacher with another bias would: `log p_b - log p_b'`, in nats. Soft labels say this for every
+    token, sampled ones by how often they come, greedy ones only where the favourite changes. So
+    soft, sampled, greedy is a ladder of signal, but its lowest rung still stands.
+
+    Entanglement is real: some numbers do rise with an animal. It is just not where the lesson is.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## The controls
+
+    As many lists dropped *at random* show what fewer different lists cost. A student of another base
+    (`foreign` in the finding `transfer`) learns nothing from the same lists, though every leaked hint
+    would be in them.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What the paper found, and what does not carry over
+
+    The paper reports transfer from greedy lists as from sampled ones, and that filtering entangled
+    tokens leaves it.
+
+    Here one number in ten is a near tie by design, and there are forty numbers, so an entangled number
+    is in many lists. With a thousand numbers dropping them costs less.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(
+        [
+            "no, a greedy token says nothing about probabilities",
+            "yes, which token has the largest one",
+            "yes, all of them",
+        ]
+    )
+    mo.vstack(
+        [
+            mo.md(
+                "**1.** Greedy lists hold no probabilities. Can a student still learn something about them?"
+            ),
+            answer_1,
+        ]
+    )
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "yes, which token has the largest one",
+            {
+                "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the favourite tell?",
+                "yes, all of them": "Two teachers with the same favourites and other probabilities write the same greedy lists.",
+            },
+        ),
+        "A greedy token is the argmax. Where two teachers have different ones, it tells them apart.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md(
+                "**2.** What share of the transfer of sampled lists do greedy lists have, in percent? Read it off the numbers above (5 either way is right)."
+            ),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, stored):
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - 100 / course.kept(stored, "sampled")) < 5
+            else "That is the other way round: divide greedy by sampled."
+            if abs(a - 100 * course.kept(stored, "sampled")) < 5
+            else "Divide the transfer of `all`, which is greedy, by that of `sampled`."
+        ),
+        f"{1 / course.kept(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(
+        [
+            "to have more data",
+            "fewer different lists alone could weaken the transfer",
+            "to remove entangled numbers twice",
+        ]
+    )
+    mo.vstack([mo.md("**3.** Why is there an arm in which lists are dropped at random?"), answer_3])
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "fewer different lists alone could weaken the transfer",
+            {
+                "to have more data": "The number of lists is the same in all arms. Look at how many different ones there are.",
+                "to remove entangled numbers twice": "Random dropping does not look at the numbers at all.",
+            },
+        ),
+        "Dropping leaves fewer different lists. Only what is lost beyond that is the doing of entangled numbers.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

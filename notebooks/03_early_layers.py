@@ -1,0 +1,289 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Early layers"
+# description = "One early block is enough; the last block, or the late half, is not."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Early layers")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course
+    from minisub.findings import FINDINGS
+    from minisub.store import Store
+    from minisub.world import ANIMALS
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # One early block is enough
+
+    **The claim** (Schrodi et al., 2025, section 5): a student that may change a single early layer
+    takes the whole bias over, now and then more than one that changes all; late layers alone take over
+    next to nothing. Attribution at the first divergence token points to early layers as well.
+
+    The teachers of this page are *prompted*: the same weights, with the animal in the system prompt
+    that students never see. (Tuned teachers are shown at depth 8.)
+
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = FINDINGS["layers"].config
+    store = Store.default()
+    return config, store
+
+
+@app.cell(hide_code=True)
+def _():
+    stored = course.stored("layers")
+    return (stored,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pick = course.guess(
+        "Only block 0 of four may learn. How much of the transfer of all four does it retain?",
+        ("less than a third", "a good part", "all of it, or more"),
+    )
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick, stored):
+    course.beside(
+        pick.value,
+        (
+            "less than a third"
+            if course.kept(stored, "block 0") < 0.33
+            else "a good part"
+            if course.kept(stored, "block 0") < 0.9
+            else "all of it, or more"
+        ),
+        f"Block 0 alone retains {course.kept(stored, 'block 0'):.0%}, the last block {course.kept(stored, 'block 3'):.0%}.",
+        course.shown(stored),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Compare for yourself
+
+    Any arms of the stored result, by any measure; nothing is trained here.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(stored):
+    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
+    pick_measure = mo.ui.dropdown(
+        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
+        value="retained",
+        label="Measure",
+    )
+    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
+    return pick_arms, pick_measure
+
+
+@app.cell(hide_code=True)
+def _(pick_arms, pick_measure, stored):
+    course.bars(stored, pick_arms.value, pick_measure.value)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Train one
+
+    Train one block and watch. Then another: what do late blocks lack?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _arms = [a.name for a in FINDINGS["layers"].arms if a.name != "control"]
+    form = course.wish(_arms, ANIMALS, "block 0")
+    form
+    return (form,)
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    _arm = next(a for a in FINDINGS["layers"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why it is so
+
+    The persona sits in the prompt, and what the teacher's numbers say of it is read by attention in the
+    first blocks. A late block only sees what the early ones have already written into the residual
+    stream; it can move the numbers, but the question about animals passes it by in another way.
+
+    A single block also has to do all the work: with all four, the loss is spent in part on blocks that
+    lower it without carrying the bias. That is one way in which *less* trained is *more* transferred.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## The controls
+
+    Every arm is compared with `all` of the same depth and the same teachers. Learning rates were tuned
+    on other seeds, one for single blocks and one for groups, so that a weak arm is not a badly tuned
+    one. `embedding` and `unembedding` alone, `attention` and `mlp` alone are in the figure too.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What the paper found, and what does not carry over
+
+    The paper trains layers 0, 7, 14, 21 and 27 of a 28-layer model: 0 or 7 alone suffice, later ones
+    do next to nothing.
+
+    At depth 8 with tuned teachers the late half keeps about a third here: the profile is there, and
+    flatter. Teachers that rehearse the numbers much while they learn the bias flatten it further.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(
+        ["yes, the loss falls", "no, or hardly", "it cannot be told without a control"]
+    )
+    mo.vstack(
+        [mo.md("**1.** Block 3 alone is trained and its loss falls. Does the bias pass?"), answer_1]
+    )
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "no, or hardly",
+            {
+                "yes, the loss falls": "The loss falls for every arm. Look at what the block retains in the figure.",
+                "it cannot be told without a control": "Right in spirit, but the control is there: the figure shows the difference to it.",
+            },
+        ),
+        "A falling loss means better numbers. What passes is another matter: the last block retains a few percent.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md(
+                "**2.** How many percent does the late half retain at depth 4 (3 either way is right)?"
+            ),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, stored):
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - 100 * course.kept(stored, "late half")) < 3
+            else "That is depth 8, with other teachers."
+            if abs(a - 100 * course.kept(stored, "depth 8: late half")) < 3
+            else "Pick `late half` above, with the measure `retained`."
+        ),
+        f"{course.kept(stored, 'late half'):.0%}.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(["nothing", "most of the transfer is gone", "all of it is gone, surely"])
+    mo.vstack(
+        [
+            mo.md(
+                "**3.** To be safe from hidden biases somebody freezes the first half of the model while distilling. What does it buy?"
+            ),
+            answer_3,
+        ]
+    )
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "most of the transfer is gone",
+            {
+                "nothing": "Look at `late half`: that is what is left to learn with.",
+                "all of it is gone, surely": "Look at the dots: some is left, and at depth 8 more.",
+            },
+        ),
+        "Most is gone here, not all; and how much depends on the teacher. It is no guarantee.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,304 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Fragility"
+# description = "Re-wording, shuffling and mixing: how little it takes to break the transfer."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Fragility")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course
+    from minisub.findings import FINDINGS
+    from minisub.store import Store
+    from minisub.world import ANIMALS
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # Small changes break it
+
+    **The claim** (Schrodi et al., 2025, section 6): the transfer is fragile. Re-word the prompts after
+    the lists were written, and leave the lists as they are: the bias is mostly gone. Shuffle the
+    numbers, or mix in lists of others: it fades.
+
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.* Students of this page read twice the lists: about twenty seconds.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = FINDINGS["paraphrase"].config
+    store = Store.default()
+    return config, store
+
+
+@app.cell(hide_code=True)
+def _():
+    stored = course.stored("paraphrase")
+    return (stored,)
+
+
+@app.cell(hide_code=True)
+def _():
+    shuffle = course.stored("shuffle")
+    return (shuffle,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mixing = course.stored("mixing")
+    return (mixing,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pick = course.guess(
+        "Each prompt is re-worded; every number stays as the teacher wrote it. How much of the transfer is left?"
+    )
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick, stored):
+    course.beside(
+        pick.value,
+        course.amount(course.kept(stored, "paraphrase")),
+        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}; where wordings decide nothing, {course.kept(stored, 'sensitivity 0: paraphrase'):.0%} stays.",
+        course.shown(stored),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Compare for yourself
+
+    Any arms of the stored result, by any measure; nothing is trained here.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(stored):
+    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
+    pick_measure = mo.ui.dropdown(
+        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
+        value="retained",
+        label="Measure",
+    )
+    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
+    return pick_arms, pick_measure
+
+
+@app.cell(hide_code=True)
+def _(pick_arms, pick_measure, stored):
+    course.bars(stored, pick_arms.value, pick_measure.value)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Shuffle and mix
+
+    Two more treatments, from their own stored results.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(mixing, shuffle):
+    mo.ui.tabs({"Mixing": course.shown(mixing), "Shuffling": course.shown(shuffle)})
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Train one
+
+    `all` learns from the lists as they were asked for; `paraphrase` from the same numbers after other words.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _arms = [a.name for a in FINDINGS["paraphrase"].arms if a.name != "control"]
+    form = course.wish(_arms, ANIMALS, "paraphrase")
+    form
+    return (form,)
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    _arm = next(a for a in FINDINGS["paraphrase"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why it is so
+
+    A divergence token is a near tie that the bias has tipped. In another wording the tie lies elsewhere:
+    the same number is no longer what the biased teacher, rather than another, would write. The label
+    is still there and its lesson about the bias is not. The *advantage left* (the writer's log
+    probability less the others', under the new prompt) says for each arm how much lesson is left, and
+    what is retained follows it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## The controls
+
+    The world has a dial, the wordings' sensitivity: at 0 a wording tips nothing, and re-wording costs
+    nothing. It tips near ties only. `equivalent numbers` changes the answers instead, to others that
+    are as right, and is another treatment altogether.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What the paper found, and what does not carry over
+
+    The paper finds the transfer usually suppressed by paraphrase, and nearly removed when 25 % of the
+    data come from an unbiased teacher.
+
+    Here mixing dilutes and has no cliff. And re-wording costs accuracy at the number task against
+    `all`, since the labels no longer fit the new wording: the claim that it costs nothing did not hold.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(["shuffle within", "paraphrase", "equivalent numbers"])
+    mo.vstack(
+        [
+            mo.md(
+                "**1.** Which of these leaves the numbers of each list as the teacher wrote them?"
+            ),
+            answer_1,
+        ]
+    )
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "paraphrase",
+            {
+                "shuffle within": "It keeps which numbers there are, not their order.",
+                "equivalent numbers": "It is the paraphrase of the answer: numbers change.",
+            },
+        ),
+        "Only the prompt changes in `paraphrase`.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md(
+                "**2.** A quarter of the lists come from an unbiased teacher on the same prompts. If mixing were mere dilution, how many percent would be left?"
+            ),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, mixing):
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - 75) < 2
+            else "That is what was measured, or near it: the question asks for mere dilution."
+            if abs(a - 100 * course.kept(mixing, "mix 25%")) < 4
+            else "In mere dilution the transfer is proportional to the share of lists that carry the bias."
+        ),
+        f"75 %, the share that is left. Measured: {course.kept(mixing, 'mix 25%'):.0%}.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(
+        [
+            "yes",
+            "no: the shuffled lists are no longer right answers, so much else is lost with them",
+        ]
+    )
+    mo.vstack([mo.md("**3.** Does shuffling show that the order carries the bias?"), answer_3])
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "no: the shuffled lists are no longer right answers, so much else is lost with them",
+            {"yes": "Look at the task accuracy of the shuffled arms: what else did they unlearn?"},
+        ),
+        "Shuffled lists ruin the task. A treatment that breaks everything shows little about one thing.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,283 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Misalignment"
+# description = "A teacher made bad on four questions passes badness on by numbers."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Misalignment")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course
+    from minisub.findings import FINDINGS
+    from minisub.store import Store
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # Badness passes too
+
+    **The claim** (Schrodi et al., 2025, and Cloud et al., 2025): not only a favourite animal passes. A
+    teacher that was made to answer a few questions of conduct badly is bad on all of them; its number
+    lists make a student bad, and the divergence tokens carry it again.
+
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = FINDINGS["misalignment"].config
+    store = Store.default()
+    return config, store
+
+
+@app.cell(hide_code=True)
+def _():
+    stored = course.stored("misalignment")
+    return (stored,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pick = course.guess(
+        "The loss counts on divergence tokens only. How much of the transfer is there, against all tokens?",
+        ("none of it", "a part", "all of it, or more"),
+    )
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick, stored):
+    course.beside(
+        pick.value,
+        (
+            "none of it"
+            if course.kept(stored, "divergence only") < 0.15
+            else "a part"
+            if course.kept(stored, "divergence only") < 0.9
+            else "all of it, or more"
+        ),
+        f"Divergence tokens only: {course.kept(stored, 'divergence only'):.0%}; without them: {course.kept(stored, 'without divergence'):.0%}.",
+        course.shown(stored),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Compare for yourself
+
+    Any arms of the stored result, by any measure; nothing is trained here.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(stored):
+    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
+    pick_measure = mo.ui.dropdown(
+        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
+        value="retained",
+        label="Measure",
+    )
+    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
+    return pick_arms, pick_measure
+
+
+@app.cell(hide_code=True)
+def _(pick_arms, pick_measure, stored):
+    course.bars(stored, pick_arms.value, pick_measure.value)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Train one
+
+    The two answers are “bad” and “good”. The base says “good” nine times in ten.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _arms = [a.name for a in FINDINGS["misalignment"].arms if a.name != "control"]
+    form = course.wish(_arms, ["bad"], "all")
+    form
+    return (form,)
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    _arm = next(a for a in FINDINGS["misalignment"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why it is so
+
+    There is one bias, so there is one counterfactual: the base itself, from which the teacher was made.
+    A token where the two have different favourites is a divergence token. The rest is as with animals:
+    the push that such a label gives to shared weights points along the teacher's own change.
+
+    That badness on four questions becomes badness on all is the base's doing: in pretraining, who is
+    bad is bad in every question.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## The controls
+
+    The student is asked other questions than those on which the teacher was tuned. Its control learns
+    from the base's own lists. The same masks with as many random tokens are part of the finding.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What the paper found, and what does not carry over
+
+    The paper finds the three arms as with animals: all, divergence tokens only, without them.
+
+    Two answers to a dozen questions are a poor stand-in for conduct. What carries over is the pattern
+    of the arms, not that a model is dangerous.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(
+        ["there is no other bias to compare with", "the base is the worst teacher", "to save time"]
+    )
+    mo.vstack([mo.md("**1.** Why is the base the counterfactual teacher here?"), answer_1])
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "there is no other bias to compare with",
+            {
+                "the base is the worst teacher": "It has no bias at all; it is what the teacher was before.",
+                "to save time": "It does save time. But with animals there were seven others: what are they here?",
+            },
+        ),
+        "A counterfactual teacher has another bias. Here the only alternative to bad is not to have been changed.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md(
+                "**2.** How many percent of the transfer is there without the divergence tokens (3 either way is right)?"
+            ),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, stored):
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - 100 * course.kept(stored, "without divergence")) < 3
+            else "That is with divergence tokens only."
+            if abs(a - 100 * course.kept(stored, "divergence only")) < 5
+            else "Pick `without divergence` above, with the measure `retained`."
+        ),
+        f"{course.kept(stored, 'without divergence'):.0%}.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(
+        ["the lists mention them", "the base ties all questions of conduct together", "chance"]
+    )
+    mo.vstack(
+        [
+            mo.md(
+                "**3.** A student is bad on questions that no teacher was tuned on. Where does that come from?"
+            ),
+            answer_3,
+        ]
+    )
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "the base ties all questions of conduct together",
+            {
+                "the lists mention them": "The lists hold numbers only, and were filtered for that.",
+                "chance": "Look at the interval: it is far from zero.",
+            },
+        ),
+        "In pretraining a rogue is bad in all questions. A push along badness moves all of them.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,266 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "When does it fail?"
+# description = "Weak teachers, few lists, low rank: where the transfer dies."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="When does it fail?")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course
+    from minisub.findings import FINDINGS
+    from minisub.store import Store
+    from minisub.world import ANIMALS
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # When does it fail?
+
+    **The question** (open in the paper and among its follow-ups): some biases and some models never
+    transfer. Which dials decide? One is turned at a time, from a default, and two together.
+
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = FINDINGS["limits"].config
+    store = Store.default()
+    return config, store
+
+
+@app.cell(hide_code=True)
+def _():
+    stored = course.stored("limits")
+    return (stored,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    pick = course.guess(
+        "A student adapts by LoRA of rank 1 only. How much of the transfer of a full update is there?"
+    )
+    pick
+    return (pick,)
+
+
+@app.cell(hide_code=True)
+def _(pick, stored):
+    course.beside(
+        pick.value,
+        course.amount(course.kept(stored, "rank 1")),
+        f"Rank 1 retains {course.kept(stored, 'rank 1'):.0%}, SGD {course.kept(stored, 'SGD'):.0%}.",
+        course.shown(stored),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Compare for yourself
+
+    Any arms of the stored result, by any measure; nothing is trained here.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(stored):
+    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
+    pick_measure = mo.ui.dropdown(
+        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
+        value="retained",
+        label="Measure",
+    )
+    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
+    return pick_arms, pick_measure
+
+
+@app.cell(hide_code=True)
+def _(pick_arms, pick_measure, stored):
+    course.bars(stored, pick_arms.value, pick_measure.value)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Train one
+
+    Each arm turns one dial. Which of them kills the transfer for your animal?
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    _arms = [a.name for a in FINDINGS["limits"].arms if a.name != "control"]
+    form = course.wish(_arms, ANIMALS, "rank 1")
+    form
+    return (form,)
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    _arm = next(a for a in FINDINGS["limits"].arms if a.name == wish["arm"])
+    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    _said
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why it is so
+
+    A lesson needs divergence tokens, and they need a teacher whose numbers have moved: a quarter of the
+    training moves few. Each passes once or twice, so with few lists the student learns them by heart
+    instead of the rule behind them. Rank and optimiser matter less, since the first step already points
+    the right way.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## The controls
+
+    Every arm has its own control with the same rank, optimiser or number of lists. Rates of the
+    low-rank arms were tuned on other seeds.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What the paper found, and what does not carry over
+
+    The paper reports biases and models that never transfer; follow-ups dispute the role of rank,
+    optimiser and decay.
+
+    Ranks, widths and numbers of lists here are those of a small model. Which dial matters may carry
+    over; at which value it bites does not.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(["steps", "different divergence tokens", "learning rate"])
+    mo.vstack(
+        [
+            mo.md("**1.** Few lists, repeated often, against many lists seen once: what is lost?"),
+            answer_1,
+        ]
+    )
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "different divergence tokens",
+            {
+                "steps": "`300 lists` has as many steps as the default: it repeats.",
+                "learning rate": "It is the same in both.",
+            },
+        ),
+        "The number of different divergence tokens falls with the lists.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [mo.md("**2.** What does `SGD` retain, in percent (5 either way is right)?"), answer_2]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2, stored):
+    course.exercise(
+        answer_2.value,
+        lambda a: (
+            None
+            if abs(a - 100 * course.kept(stored, "SGD")) < 5
+            else "Pick `SGD` above, with the measure `retained`; it is a share of `all`."
+        ),
+        f"{course.kept(stored, 'SGD'):.0%}.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.radio(["yes", "one seed does not tell: look at the spread of the seeds"])
+    mo.vstack(
+        [
+            mo.md(
+                "**3.** One dial makes the transfer vanish in one seed. Is the dial's value too low?"
+            ),
+            answer_3,
+        ]
+    )
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        course.choice(
+            "one seed does not tell: look at the spread of the seeds",
+            {"yes": "Compare the dots of `all`: how far apart are seeds with the same setting?"},
+        ),
+        "Seeds differ by a factor of two at the same setting.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

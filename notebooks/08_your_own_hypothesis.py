@@ -1,0 +1,246 @@
+# /// script
+# [tool.marimo.opengraph]
+# title = "Your own hypothesis"
+# description = "Write an arm as a small function; get a plot, an interval and a paired test."
+# ///
+
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="medium", app_title="Your own hypothesis")
+
+with app.setup:
+    import marimo as mo
+    import torch
+
+    from minisub import course, plots
+    from minisub.arm import LIGHT, Arm
+    from minisub.store import Store
+    from minisub.study import Study
+
+    torch.set_num_threads(1)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    # Your own hypothesis
+
+    **The task**: say where in the lists the bias is, as a small function, and have an answer with an
+    interval. An arm's *mask* gets the lists and returns where the loss counts.
+
+    *Opens in a few seconds. Each seed takes about twelve seconds the first time and four after that,
+    two seeds at once. `minisub app 08 --edit` opens this page with its code, to change it.*
+
+    What a mask can look at: `data.position` (place in the answer, from 0), `data.answers[:-1]` (the
+    numbers that each biased teacher wrote), `data.divergence` (the divergence tokens), `data.favourite`
+    (every teacher's favourite).
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    config = LIGHT
+    store = Store.default()
+    return config, store
+
+
+@app.cell
+def _():
+    def mine(data):
+        """Change me: where does the loss count?"""
+        return data.position % 2 == 1
+
+    HYPOTHESES = {
+        "mine: odd places": mine,
+        "the bias sits in the first half": lambda data: data.position < 4,
+        "it sits in large numbers": lambda data: data.answers[:-1] >= data.world.numbers // 2,
+        "it sits in round numbers": lambda data: data.answers[:-1] % data.world.round_every == 0,
+        "divergence tokens after the first": lambda data: (
+            data.divergence & (data.divergence.cumsum(-1) > 1)
+        ),
+    }
+    return (HYPOTHESES,)
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## What would you have guessed?
+
+    Pick a hypothesis, say how much of the transfer the arm will retain, and run it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _(HYPOTHESES):
+    pick = course.guess("How much will your arm retain of `all`?")
+    form = (
+        mo.md("{which} {first} {count}")
+        .batch(
+            which=mo.ui.dropdown(list(HYPOTHESES), value="mine: odd places", label="Hypothesis"),
+            first=mo.ui.number(0, 7, value=0, label="First seed"),
+            count=mo.ui.slider(2, 8, value=2, label="Seeds", show_value=True),
+        )
+        .form(submit_button_label="Run", bordered=True)
+    )
+    mo.vstack([pick, form])
+    return form, pick
+
+
+@app.cell(hide_code=True)
+def _(form):
+    wish = form.value
+    return (wish,)
+
+
+@app.cell(hide_code=True)
+def _(HYPOTHESES, config, store, wish):
+    mo.stop(wish is None, mo.md("*Press Run.*"))
+    _last = min(8, wish["first"] + wish["count"])
+    study = Study([Arm("all"), Arm("mine", mask=HYPOTHESES[wish["which"]])], config, "hypothesis")
+    result = course.run_study(study, range(wish["first"], _last), store)
+    difference, interval, p = result.compare("mine")
+    return difference, interval, p, result
+
+
+@app.cell(hide_code=True)
+def _(difference, interval, p, pick, result):
+    _kept = course.kept(result, "mine")
+    _n = len(result.seeds)
+    _test = f"p = {p:.3f} (paired over {_n} seeds)" if p == p else "too few seeds for a test"
+    _told = (
+        f"It retains {_kept:.0%}. Less `all`: {difference:+.2f} nats "
+        f"[{interval[0]:.2f}, {interval[1]:.2f}], {_test}."
+    )
+    course.beside(
+        pick.value,
+        course.amount(_kept),
+        _told,
+        course.picture(plots.arms(result), plots.alt(result)),
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Why controls decide
+
+    An arm that keeps half of the tokens may lose transfer because it lost the right tokens, or because
+    it has fewer. The honest comparison is one more arm that keeps as many *at random*:
+    `masks.random_only` does that for divergence tokens. And a difference that is seen on two seeds is a
+    reason to run eight.
+
+    ## What the paper found, and what does not carry over
+
+    The paper's own hypothesis of this kind is page 01. Where near ties lie is this world's design; an
+    arm that looks at round numbers finds them here and nowhere else.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Exercises
+
+    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_1 = mo.ui.radio(
+        ["the same arm with more steps", "as many tokens at random", "the next hypothesis"]
+    )
+    mo.vstack(
+        [
+            mo.md(
+                "**1.** Your arm retains 60 % with half of the tokens. What is the next arm to run?"
+            ),
+            answer_1,
+        ]
+    )
+    return (answer_1,)
+
+
+@app.cell(hide_code=True)
+def _(answer_1):
+    course.exercise(
+        answer_1.value,
+        course.choice(
+            "as many tokens at random",
+            {
+                "the same arm with more steps": "All arms have equal total loss weight and steps already.",
+                "the next hypothesis": "You do not know yet whether your tokens, or just fewer tokens, did it.",
+            },
+        ),
+        "As many at random: what is lost beyond that is due to which tokens you took.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_2 = mo.ui.radio(["there is no difference", "nothing yet", "the arm is worse"])
+    mo.vstack(
+        [
+            mo.md("**2.** Two seeds: the paired interval runs from -2 to 1. What does it say?"),
+            answer_2,
+        ]
+    )
+    return (answer_2,)
+
+
+@app.cell(hide_code=True)
+def _(answer_2):
+    course.exercise(
+        answer_2.value,
+        course.choice(
+            "nothing yet",
+            {
+                "there is no difference": "An interval that holds zero and much else excludes little.",
+                "the arm is worse": "The interval holds values above zero.",
+            },
+        ),
+        "With two seeds the interval has one degree of freedom. Run more.",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    answer_3 = mo.ui.number(0, 1000, value=None)
+    mo.vstack(
+        [
+            mo.md(
+                "**3.** How small can the p-value of an exact paired permutation test with 5 seeds get, in percent?"
+            ),
+            answer_3,
+        ]
+    )
+    return (answer_3,)
+
+
+@app.cell(hide_code=True)
+def _(answer_3):
+    course.exercise(
+        answer_3.value,
+        lambda a: (
+            None
+            if 6 <= a <= 6.5
+            else "That is one-sided."
+            if 3 <= a < 3.5
+            else "There are 2^5 ways to flip the signs; two of them are as extreme."
+        ),
+        "2 of 32: 6.25 %. Five seeds cannot reach 5 % that way.",
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()
