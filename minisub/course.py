@@ -27,6 +27,7 @@ from minisub.result import Result, read
 from minisub.store import Store
 from minisub.study import Study
 
+SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
 FRAMES = 16  # pictures of a student while it learns
 
 # Stored results -----------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ class Lesson:
 
     at:    steps at which they were asked
     said:  [times, 2, answers], probabilities of the student and of the control
-    nats:  [times, 2], their losses
+    nats:  [times, 2], their losses, each the mean since the time before
     """
 
     lab: Lab
@@ -191,11 +192,15 @@ def learn(lab: Lab, arm: Arm, show: Callable[[int, Lesson], None] | None = None)
     steps, at = lab.config.student.steps, [0]
     said, nats = [np.exp(lab.preference(lab.start(arm, 2)[0])).mean(1)], [np.full(2, np.nan)]
 
+    since: list[Array] = []
+
     def progress(step: int, losses: Tensor, model: Stack) -> None:
+        since.append(losses.numpy().copy())
         if (step + 1) % max(1, steps // FRAMES) == 0 or step == steps - 1:
             at.append(step + 1)
             said.append(np.exp(lab.preference(model)).mean(1))
-            nats.append(losses.numpy().copy())
+            nats.append(np.mean(since, 0))
+            since.clear()
         if show is not None:
             show(step, Lesson(lab, arm, model, at, np.array(said), np.array(nats)))
 
@@ -279,7 +284,7 @@ def wish(arms: Sequence[str], biases: Sequence[str], arm: str, bias: str = "") -
         .batch(
             bias=mo.ui.dropdown(list(biases), value=bias or biases[0], label="Bias of the teacher"),
             arm=mo.ui.dropdown(list(arms), value=arm, label="Arm"),
-            seed=mo.ui.number(0, 7, value=0, label="Seed"),
+            seed=mo.ui.dropdown(SEEDS, value="0", label="Seed"),
         )
         .form(submit_button_label="Train", bordered=True)
     )

@@ -183,36 +183,6 @@ def image(figure: Figure, kind: str = "png") -> bytes:
     return out.getvalue()
 
 
-def growth(
-    steps: Sequence[int], student: Array, control: Array, animals: Sequence[str], bias: int
-) -> Figure:
-    """A live curve: p of each animal while one student learns, beside its control's.
-
-    `student`, `control`: [steps, animals], probabilities.
-    """
-    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
-    axes = figure.subplots()
-    for other in range(len(animals)):
-        if other != bias:
-            axes.plot(steps, student[:, other], color=GREY, linewidth=0.8, alpha=0.7)
-    axes.plot(steps, control[:, bias], color=INK, linestyle="--", label=f"control: {animals[bias]}")
-    axes.plot(
-        steps,
-        student[:, bias],
-        color=ORANGE,
-        marker="o",
-        markersize=3,
-        label=f"student: {animals[bias]}",
-    )
-    axes.plot([], [], color=GREY, linewidth=0.8, label="student: the other animals")
-    axes.set_xlabel("training step", fontsize=9)
-    axes.set_ylabel("probability of the answer", fontsize=9)
-    axes.set_ylim(0, max(0.4, float(student.max()) * 1.1))
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
-    tidy(axes)
-    return figure
-
-
 def lesson(
     steps: Sequence[int], said: Array, nats: Array, answers: Sequence[str], bias: int
 ) -> Figure:
@@ -220,30 +190,29 @@ def lesson(
 
     `said`: [times, 2, answers], probabilities; `nats`: [times, 2].
     """
-    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    figure = Figure(figsize=(10.0, 3.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
     places = np.arange(len(answers))
     shades = [ORANGE if place == bias else BLUE for place in places]
-    left.bar(places - 0.2, said[-1, 0], 0.38, color=shades, label="student")
+    left.bar(places - 0.2, said[-1, 0], 0.38, color=shades)
     left.bar(places + 0.2, said[-1, 1], 0.38, color=GREY, hatch="///", edgecolor="white")
     left.set_xticks(places, answers)
-    left.set_ylim(0, max(0.4, float(said.max()) * 1.1))
     left.set_ylabel("probability of the answer", fontsize=9)
     left.set_title(f"Step {steps[-1]}: student (plain), control (hatched)", loc="left", fontsize=9)
-    right.plot(steps, said[:, 0, bias], "o-", color=ORANGE, markersize=3, label="student")
-    right.plot(steps, said[:, 1, bias], "s--", color=INK, markersize=2.5, label="control")
-    right.set_ylim(0, max(0.4, float(said.max()) * 1.1))
-    right.set_ylabel(f"probability of {answers[bias]}", fontsize=9)
-    right.set_xlabel("training step", fontsize=9)
-    right.legend(frameon=False, fontsize=8, loc="upper left")
-    loss = right.twinx()
-    loss.plot(steps, nats[:, 0], ":", color=GREEN, linewidth=1.2)
-    loss.set_ylabel("loss of the student (dotted), nats", fontsize=8, color=GREEN)
-    loss.set_ylim(bottom=0)
-    for axes in (left, right):
+    for axes, values, label in (
+        (middle, said[:, :, bias], f"probability of {answers[bias]}"),
+        (right, nats, "loss, nats a number"),
+    ):
+        axes.plot(steps, values[:, 0], "o-", color=ORANGE, markersize=3, label="student")
+        axes.plot(steps, values[:, 1], "s--", color=INK, markersize=2.5, label="control")
+        axes.set_title(label, loc="left", fontsize=9)
+        axes.set_xlabel("training step", fontsize=9)
+        axes.legend(frameon=False, fontsize=8)
+    for axes in (left, middle):
+        axes.set_ylim(0, max(0.4, float(said.max()) * 1.1))
+    right.set_ylim(bottom=0)
+    for axes in (left, middle, right):
         tidy(axes)
-    loss.spines["top"].set_visible(False)
-    loss.tick_params(labelsize=8)
     return figure
 
 

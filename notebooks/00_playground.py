@@ -117,7 +117,7 @@ def _(preset):
                 ["0", "1", "2", "3"], value=_v["blocks"], label="blocks that train"
             ),
             world=_pick(["the default one", FREE], "world", "world"),
-            seed=mo.ui.number(0, 7, value=_v["seed"], label="seed"),
+            seed=mo.ui.dropdown(course.SEEDS, value=str(_v["seed"]), label="seed"),
         )
         .form(submit_button_label="Train", bordered=True)
     )
@@ -175,7 +175,8 @@ def _(config, store, wish):
 
 
 @app.cell(hide_code=True)
-def _(lesson, wish):
+def _(wish):
+    mo.stop(wish is None)
     _stored = course.stored("divergence")
     _layers, _words = course.stored("layers"), course.stored("paraphrase")
     _known = {
@@ -187,7 +188,7 @@ def _(lesson, wish):
         "0": f"block 0 alone retains {course.kept(_layers, 'block 0'):.0%} with prompted teachers",
         "3": f"block 3 alone retains {course.kept(_layers, 'block 3'):.0%} with prompted teachers",
     }
-    _set = [lesson and wish["mask"], wish["start"], wish["wording"]]
+    _set = [wish["mask"], wish["start"], wish["wording"]]
     _set += wish["blocks"] if len(wish["blocks"]) == 1 else []
     _told = [_known[s] for s in _set if s in _known]
     mo.md(

@@ -219,7 +219,7 @@ def _(answer_1):
 
 @app.cell(hide_code=True)
 def _():
-    answer_2 = mo.ui.number(0, 1000, value=None)
+    answer_2 = mo.ui.number(value=None)
     mo.vstack(
         [
             mo.md(

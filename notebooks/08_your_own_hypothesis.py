@@ -81,7 +81,7 @@ def _(HYPOTHESES):
         mo.md("{which} {first} {count}")
         .batch(
             which=mo.ui.dropdown(list(HYPOTHESES), value="mine: odd places", label="Hypothesis"),
-            first=mo.ui.number(0, 7, value=0, label="First seed"),
+            first=mo.ui.dropdown(course.SEEDS, value="0", label="First seed"),
             count=mo.ui.slider(2, 8, value=2, label="Seeds", show_value=True),
         )
         .form(submit_button_label="Run", bordered=True)
@@ -214,7 +214,7 @@ def _(answer_2):
 
 @app.cell(hide_code=True)
 def _():
-    answer_3 = mo.ui.number(0, 1000, value=None)
+    answer_3 = mo.ui.number(value=None)
     mo.vstack(
         [
             mo.md(

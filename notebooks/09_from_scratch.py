@@ -111,7 +111,7 @@ def _(model, pick_block, pick_task, tasks, world):
     _words = [world.vocabulary[int(t)] for t in _tokens]
     _figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     for _head, _axes in enumerate(_figure.subplots(1, len(_pattern), squeeze=False)[0]):
-        _axes.imshow(_pattern[_head], cmap="cividis", vmin=0, vmax=1)
+        _axes.imshow(_pattern[_head].numpy(), cmap="cividis", vmin=0, vmax=1)
         _axes.set_xticks(range(len(_words)), _words, rotation=90, fontsize=7)
         _axes.set_yticks(range(len(_words)), _words, fontsize=7)
         _axes.set_title(f"Block {pick_block.value}, head {_head}", loc="left", fontsize=10)
@@ -330,7 +330,7 @@ def _(answer_2):
 
 @app.cell(hide_code=True)
 def _():
-    answer_3 = mo.ui.number(0, 1000, value=None)
+    answer_3 = mo.ui.number(value=None)
     mo.vstack(
         [
             mo.md(
