@@ -199,7 +199,7 @@ def _():
     The paper finds the transfer usually suppressed by paraphrase, and nearly removed when 25 % of the
     data come from an unbiased teacher.
 
-    Here mixing dilutes and has no cliff. And re-wording costs accuracy at the number task against
+    Here mixing takes somewhat more than its share of lists, and there is no cliff. And re-wording costs accuracy at the number task against
     `all`, since the labels no longer fit the new wording: the claim that it costs nothing did not hold.
     """)
     return

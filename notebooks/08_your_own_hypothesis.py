@@ -61,6 +61,7 @@ def _():
             data.divergence & (data.divergence.cumsum(-1) > 1)
         ),
     }
+    mo.show_code()
     return (HYPOTHESES,)
 
 
