@@ -18,7 +18,7 @@ from torch import Tensor
 from minisub import plots
 from minisub.arm import Arm, Config, changed
 from minisub.base import BUNDLED
-from minisub.findings import FINDINGS
+from minisub.findings import FINDINGS, Finding
 from minisub.findings.prediction import predicted
 from minisub.lab import Lab
 from minisub.measure import Array
@@ -52,7 +52,16 @@ def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
     return mo.ui.table(list(rows), selection=None, show_column_summaries=False, label=label)
 
 
-def bars(result: Result, arms: Sequence[str], measure: str = "retained") -> mo.Html:
+def compare(result: Result) -> Any:
+    """Controls that choose arms and a measure: what `bars` takes."""
+    measures = ["retained", "transfer", "task_accuracy", "hit_rate", "distance"]
+    return mo.md("{arms} {measure}").batch(
+        arms=mo.ui.multiselect(result.arms, value=result.arms[:5], label="Arms"),
+        measure=mo.ui.dropdown(measures, value="retained", label="Measure"),
+    )
+
+
+def bars(result: Result, arms: Sequence[str], measure: str) -> mo.Html:
     """Some arms of a stored result, with their numbers behind a fold."""
     if not arms:
         return mo.md("*Pick at least one arm.*")
@@ -227,7 +236,6 @@ def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[
     lab = Lab(config, seed, store, [biases.index(bias)])
     with mo.status.spinner(title="The teachers learn, and write their lists ..."):
         lab.data(arm.sampled)
-    mo.output.replace(mo.vstack([mo.md("")]))
     steps = config.student.steps
     with mo.status.progress_bar(total=steps, title="Training", show_eta=True) as bar:
         last = [0]
@@ -277,17 +285,28 @@ def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
         return running.result()
 
 
-def wish(arms: Sequence[str], biases: Sequence[str], arm: str, bias: str = "") -> Any:
-    """A form that asks which student to train: bias, arm and seed."""
+def wish(finding: Finding, biases: Sequence[str], arm: str) -> Any:
+    """A form that asks which student of a finding to train: bias, arm and seed."""
+    arms = [a.name for a in finding.arms if a.name != "control"]
     return (
         mo.md("{bias} {arm} {seed}")
         .batch(
-            bias=mo.ui.dropdown(list(biases), value=bias or biases[0], label="Bias of the teacher"),
-            arm=mo.ui.dropdown(list(arms), value=arm, label="Arm"),
+            bias=mo.ui.dropdown(list(biases), value=biases[0], label="Bias of the teacher"),
+            arm=mo.ui.dropdown(arms, value=arm, label="Arm"),
             seed=mo.ui.dropdown(SEEDS, value="0", label="Seed"),
         )
         .form(submit_button_label="Train", bordered=True)
     )
+
+
+def granted(
+    wish: dict[str, Any] | None, finding: Finding, config: Config, store: Store
+) -> tuple[Lesson, mo.Html]:
+    """`live` for what the form asks; without an answer the cell stops and says what to do."""
+    mo.stop(wish is None, mo.md("*Press Train.*"))
+    assert wish is not None
+    arm = next(a for a in finding.arms if a.name == wish["arm"])
+    return live(config, wish["seed"], store, arm, wish["bias"])
 
 
 def correlation(result: Result, measure: str = "inner") -> float:

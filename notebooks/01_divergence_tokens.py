@@ -193,8 +193,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    _arms = [a.name for a in FINDINGS["divergence"].arms if a.name != "control"]
-    form = course.wish(_arms, ANIMALS, "without divergence")
+    form = course.wish(FINDINGS["divergence"], ANIMALS, "without divergence")
     form
     return (form,)
 
@@ -207,9 +206,7 @@ def _(form):
 
 @app.cell(hide_code=True)
 def _(config, store, wish):
-    mo.stop(wish is None, mo.md("*Press Train.*"))
-    _arm = next(a for a in FINDINGS["divergence"].arms if a.name == wish["arm"])
-    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    lesson, _said = course.granted(wish, FINDINGS["divergence"], config, store)
     _said
     return
 

@@ -100,19 +100,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
-    pick_measure = mo.ui.dropdown(
-        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
-        value="retained",
-        label="Measure",
-    )
-    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
-    return pick_arms, pick_measure
+    compare = course.compare(stored)
+    compare
+    return (compare,)
 
 
 @app.cell(hide_code=True)
-def _(pick_arms, pick_measure, stored):
-    course.bars(stored, pick_arms.value, pick_measure.value)
+def _(compare, stored):
+    course.bars(stored, **compare.value)
     return
 
 
@@ -144,8 +139,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    _arms = [a.name for a in FINDINGS["paraphrase"].arms if a.name != "control"]
-    form = course.wish(_arms, ANIMALS, "paraphrase")
+    form = course.wish(FINDINGS["paraphrase"], ANIMALS, "paraphrase")
     form
     return (form,)
 
@@ -158,9 +152,7 @@ def _(form):
 
 @app.cell(hide_code=True)
 def _(config, store, wish):
-    mo.stop(wish is None, mo.md("*Press Train.*"))
-    _arm = next(a for a in FINDINGS["paraphrase"].arms if a.name == wish["arm"])
-    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    lesson, _said = course.granted(wish, FINDINGS["paraphrase"], config, store)
     _said
     return
 

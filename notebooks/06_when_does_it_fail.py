@@ -87,19 +87,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    pick_arms = mo.ui.multiselect(stored.arms, value=stored.arms[:5], label="Arms")
-    pick_measure = mo.ui.dropdown(
-        ["retained", "transfer", "task_accuracy", "hit_rate", "distance"],
-        value="retained",
-        label="Measure",
-    )
-    mo.hstack([pick_arms, pick_measure], justify="start", wrap=True)
-    return pick_arms, pick_measure
+    compare = course.compare(stored)
+    compare
+    return (compare,)
 
 
 @app.cell(hide_code=True)
-def _(pick_arms, pick_measure, stored):
-    course.bars(stored, pick_arms.value, pick_measure.value)
+def _(compare, stored):
+    course.bars(stored, **compare.value)
     return
 
 
@@ -115,8 +110,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    _arms = [a.name for a in FINDINGS["limits"].arms if a.name != "control"]
-    form = course.wish(_arms, ANIMALS, "rank 1")
+    form = course.wish(FINDINGS["limits"], ANIMALS, "rank 1")
     form
     return (form,)
 
@@ -129,9 +123,7 @@ def _(form):
 
 @app.cell(hide_code=True)
 def _(config, store, wish):
-    mo.stop(wish is None, mo.md("*Press Train.*"))
-    _arm = next(a for a in FINDINGS["limits"].arms if a.name == wish["arm"])
-    lesson, _said = course.live(config, wish["seed"], store, _arm, wish["bias"])
+    lesson, _said = course.granted(wish, FINDINGS["limits"], config, store)
     _said
     return
 

@@ -1,6 +1,8 @@
 """Shared by all tests: shapes in annotations are checked, and worlds are tiny."""
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ CHECKED = (
 )
 install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
 
+from minisub import gallery  # noqa: E402
 from minisub.arm import Config  # noqa: E402
 from minisub.base import Pretraining  # noqa: E402
 from minisub.lab import Lab  # noqa: E402
@@ -53,6 +56,17 @@ def tiny_config() -> Config:
         exam=64,
         biases=8,
     )
+
+
+def load_notebook(number: str) -> ModuleType:
+    """A notebook as a module, with its app and functions."""
+    path = gallery.pick(number).path
+    spec = importlib.util.spec_from_file_location("notebook", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

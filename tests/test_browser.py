@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import load_notebook
 
 from minisub import course, gallery
 from minisub.lab import Lab
@@ -155,14 +156,7 @@ def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, sh
 
     with ThreadPoolExecutor(2) as executor:
         together = list(executor.map(visit, spec))
-    import importlib.util
-
-    path = gallery.pick("00").path
-    module_spec = importlib.util.spec_from_file_location("playground", path)
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    module = load_notebook("00")
     for (seed, animal), measured in zip(spec.items(), together, strict=True):
         wish = {**module.DEFAULT, "bias": animal, "seed": int(seed)}
         arm, config = module.experiment(wish, module.LIGHT)

@@ -1,14 +1,13 @@
 """The notebooks: clean, runnable, and right about values that they compute on a tiny world."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import load_notebook as load
 
 from minisub import course, gallery
 from minisub.arm import Config
@@ -25,16 +24,6 @@ FINDING_OF = {
     "06": "limits",
     "07": "prediction",
 }
-
-
-def load(number: str) -> ModuleType:
-    path = gallery.pick(number).path
-    spec = importlib.util.spec_from_file_location("notebook", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def run(number: str, **defs: Any) -> dict[str, Any]:
