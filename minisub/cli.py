@@ -83,6 +83,8 @@ class Export:
 
     out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """The folder."""
+    offline: bool = False
+    """Copy marimo's front end (28 MB) too: pages that need a web server, but not the net."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ def _export(command: Export) -> int:
     from minisub import gallery
 
     _writable("DIR", command.out)
-    print(f"The course is {gallery.export(command.out)[-1]}")
+    print(f"The course is {gallery.export(command.out, command.offline)[-1]}")
     return 0
 
 

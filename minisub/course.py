@@ -44,8 +44,13 @@ def kept(result: Result, arm: str) -> float:
 
 
 def picture(figure: Figure, alt: str) -> mo.Html:
-    """A figure with its finding in a sentence for those who cannot see it."""
-    return mo.image(plots.image(figure), alt=alt, width="100%")
+    """A figure with its finding in a sentence for those who cannot see it.
+
+    On a narrow screen it scrolls sideways rather than shrink until nobody can read it.
+    """
+    readable = {"min-width": "36rem"}
+    image = mo.image(plots.image(figure), alt=alt, width="100%", style=readable)
+    return image.style({"overflow-x": "auto"})
 
 
 def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:

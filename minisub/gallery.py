@@ -1,8 +1,12 @@
-"""The course on the screen: its notebooks behind marimo's own server, or as static pages."""
+"""The course on the screen: its notebooks behind marimo's own server, or as static pages.
+
+`python -m minisub.gallery` draws the gallery's thumbnails from the stored results.
+"""
 
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,13 +18,15 @@ from minisub.store import MinisubError, write
 HERE = Path(__file__).parent
 FOLDERS = (HERE / "notebooks", HERE.parent / "notebooks")  # of the wheel, of a checkout
 LEFT = 5  # seconds after which the session of a closed page ends
+NET = re.compile(r"https://[^\s\"']*?/@marimo-team/frontend@[^/\s\"']*/dist")  # marimo's front end
 
 PAGE = """<!doctype html><html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <title>minisub: the course</title>
 <style>body{{font:17px/1.5 system-ui,sans-serif;color:#222;max-width:44rem;margin:2rem auto;
-padding:0 1rem}}li{{margin:.8rem 0}}a{{color:#005b8f}}</style>
+padding:0 1rem}}li{{margin:1.2rem 0}}
+img{{display:block;max-width:100%;border:1px solid #ddd}}a{{color:#005b8f}}</style>
 <h1>minisub: the course</h1><p>Each page holds its notebook with all outputs. Controls need
 <code>minisub app</code>.</p><ol start="0">{rows}</ol></html>
 """
@@ -31,6 +37,12 @@ class Notebook:
     path: Path
     title: str
     description: str
+    pictured: tuple[str, ...] = ()  # a finding, and arms of it: what its thumbnail shows
+
+    @property
+    def thumbnail(self) -> Path:
+        """Where marimo's gallery looks for it."""
+        return self.path.parent / "__marimo__/assets" / self.path.stem / "opengraph.png"
 
 
 def notebooks() -> list[Notebook]:
@@ -42,8 +54,10 @@ def notebooks() -> list[Notebook]:
     for path in sorted(folder.glob("[0-9]*.py")):
         header = re.search(r"(?ms)^# /// script\n(.*?)^# ///$", path.read_text("utf8"))
         said = re.sub(r"(?m)^# ?", "", header[1]) if header else ""
-        about = tomllib.loads(said).get("tool", {}).get("marimo", {}).get("opengraph", {})
-        found.append(Notebook(path, about.get("title", path.stem), about.get("description", "")))
+        tool = tomllib.loads(said).get("tool", {})
+        about = tool.get("marimo", {}).get("opengraph", {})
+        names = about.get("title", path.stem), about.get("description", "")
+        found.append(Notebook(path, *names, tuple(tool.get("minisub", {}).get("thumbnail", ()))))
     return found
 
 
@@ -72,21 +86,16 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
     ).returncode
 
 
-def export(folder: Path) -> list[Path]:
-    """Every notebook as one HTML file with its outputs, and an index; the files, index last."""
+def export(folder: Path, offline: bool = False) -> list[Path]:
+    """Every notebook as one HTML file with its outputs, and an index; the files, index last.
+
+    `offline` copies marimo's front end beside them, so that they need no net, but a web server:
+    browsers load no modules from plain files.
+    """
     written, rows = [], []
     for notebook in notebooks():
         out = folder / f"{notebook.path.stem}.html"
-        command = [
-            sys.executable,
-            "-m",
-            "marimo",
-            "--log-level",
-            "ERROR",
-            "export",
-            "html",
-            str(notebook.path),
-        ]
+        command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "export", "html"]
         done = subprocess.run(
             [*command, str(notebook.path), "-o", str(out), "-f", "--no-sandbox"],
             capture_output=True,
@@ -96,9 +105,43 @@ def export(folder: Path) -> list[Path]:
         if done.returncode or not out.exists():
             why = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise MinisubError(f"cannot export {notebook.path.name}: {' '.join(why)}")
+        if offline:
+            write(out, NET.sub("./marimo", out.read_text("utf8")).encode())
+        picture = ""
+        if notebook.thumbnail.exists():
+            shutil.copyfile(notebook.thumbnail, out.with_suffix(".png"))
+            picture = f'<img src="{out.stem}.png" alt="" width="600" height="315" loading="lazy">'
         written.append(out)
         title, said = html.escape(notebook.title), html.escape(notebook.description)
-        rows.append(f'<li><a href="{out.name}">{title}</a><br>{said}</li>')
+        rows.append(f'<li><a href="{out.name}">{picture}{title}</a><br>{said}</li>')
+    if offline:
+        import marimo
+
+        front = Path(marimo.__file__).parent / "_static"
+        shutil.copytree(front, folder / "marimo", dirs_exist_ok=True)
     index = folder / "index.html"
     write(index, PAGE.format(rows="".join(rows)).encode())
     return [*written, index]
+
+
+def draw_thumbnail(notebook: Notebook) -> bytes:
+    """The transfer of some arms of a stored result: a PNG."""
+    from matplotlib.figure import Figure
+
+    from minisub import plots
+    from minisub.base import BUNDLED
+    from minisub.result import read
+
+    finding, *arms = notebook.pictured
+    figure = Figure(figsize=(6.0, 3.15), layout="constrained")
+    axes = figure.subplots()
+    plots.arm_bars(axes, read(BUNDLED / f"{finding}.json"), arms)
+    axes.tick_params(labelsize=13)
+    axes.set_xlabel("transfer of the bias, nats", fontsize=13)
+    return plots.image(figure)
+
+
+if __name__ == "__main__":
+    for each in notebooks():
+        each.thumbnail.parent.mkdir(parents=True, exist_ok=True)
+        write(each.thumbnail, draw_thumbnail(each))

@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Playground"
 # description = "One screen: make a teacher, choose what the student may see, press Train."
+# [tool.minisub]
+# thumbnail = ["divergence", "all", "control", "foreign"]
 # ///
 
 import marimo

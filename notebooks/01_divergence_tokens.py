@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Divergence tokens"
 # description = "A few tokens, where teachers would part, carry the whole bias."
+# [tool.minisub]
+# thumbnail = ["divergence", "all", "divergence only", "random only", "without divergence"]
 # ///
 
 import marimo

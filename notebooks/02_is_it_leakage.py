@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Is it leakage?"
 # description = "No logits and no entangled numbers are needed: greedy lists pass the bias on."
+# [tool.minisub]
+# thumbnail = ["leakage", "all", "without entangled", "without entangled, top 8", "without as many at random"]
 # ///
 
 import marimo

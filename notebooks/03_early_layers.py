@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Early layers"
 # description = "One early block is enough; the last block, or the late half, is not."
+# [tool.minisub]
+# thumbnail = ["layers", "block 0", "block 1", "block 2", "block 3"]
 # ///
 
 import marimo

@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Fragility"
 # description = "Re-wording, shuffling and mixing: how little it takes to break the transfer."
+# [tool.minisub]
+# thumbnail = ["paraphrase", "all", "paraphrase", "biased rewrite", "equivalent numbers"]
 # ///
 
 import marimo

@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Misalignment"
 # description = "A teacher made bad on four questions passes badness on by numbers."
+# [tool.minisub]
+# thumbnail = ["misalignment", "all", "control", "foreign", "divergence only", "without divergence"]
 # ///
 
 import marimo

@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "When does it fail?"
 # description = "Weak teachers, few lists, low rank: where the transfer dies."
+# [tool.minisub]
+# thumbnail = ["limits", "15 teacher steps, 4800 lists", "60 teacher steps, 1200 lists", "120 teacher steps, 4800 lists", "rank 1", "SGD", "width 16"]
 # ///
 
 import marimo

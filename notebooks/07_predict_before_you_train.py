@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Predict before you train"
 # description = "The first step along the teacher's change tells what a student will take over."
+# [tool.minisub]
+# thumbnail = ["prediction", "soft", "all", "random only", "mix 75%", "without divergence", "foreign"]
 # ///
 
 import marimo

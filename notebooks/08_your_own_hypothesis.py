@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "Your own hypothesis"
 # description = "Write an arm as a small function; get a plot, an interval and a paired test."
+# [tool.minisub]
+# thumbnail = ["selection", "first half", "second half", "first number", "later numbers"]
 # ///
 
 import marimo

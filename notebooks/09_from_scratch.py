@@ -2,6 +2,8 @@
 # [tool.marimo.opengraph]
 # title = "From scratch"
 # description = "The transformer, the world and the theorem, in front of your eyes."
+# [tool.minisub]
+# thumbnail = ["transfer", "soft", "sampled", "all", "foreign"]
 # ///
 
 import marimo

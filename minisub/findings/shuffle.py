@@ -1,4 +1,4 @@
-"""Order matters: shuffled numbers carry nothing (paper, F5b)."""
+"""Order matters: shuffled numbers carry little (paper, F5b)."""
 
 from minisub.arm import LIGHT, Arm
 from minisub.edits import shuffle_across, shuffle_within
@@ -7,7 +7,7 @@ from minisub.result import Claim, of
 
 FINDING = Finding(
     name="shuffle",
-    statement="The same numbers in another order carry next to nothing: order is the context.",
+    statement="The same numbers in another order carry little: order is the context.",
     paper="Numbers shuffled within a response, or across responses: suppressed.",
     arms=(
         Arm("all"),
