@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from minisub.loss import Corpus
 from minisub.measure import preference, task_accuracy
 from minisub.model import Shape, Size, Stack
 from minisub.pool import Tick
@@ -20,11 +21,11 @@ from minisub.store import (
     read_json,
     write_arrays,
 )
-from minisub.train import Corpus, Optimiser, train
+from minisub.train import Optimiser, train
 from minisub.world import ANIMALS, World, generator
 
 BUNDLED = Path(__file__).parent / "bundled"
-SOURCES = ("world", "model", "train", "base")
+SOURCES = ("world", "model", "loss", "train", "base")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from minisub.loss import Corpus
 from minisub.teacher import Teachers
-from minisub.train import Corpus
 from minisub.world import World, generator
 
 

@@ -20,6 +20,8 @@ FOLDERS = (HERE / "notebooks", HERE.parent / "notebooks")  # of the wheel, of a 
 LEFT = 5  # seconds after which the session of a closed page ends
 NET = re.compile(r"https://[^\s\"']*?/@marimo-team/frontend@[^/\s\"']*/dist")  # marimo's front end
 
+OPTIONS = ("-f", "--no-include-code", "--no-sandbox")
+
 PAGE = """<!doctype html><html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
@@ -97,7 +99,15 @@ def export(folder: Path, offline: bool = False) -> list[Path]:
         out = folder / f"{notebook.path.stem}.html"
         command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "export", "html"]
         done = subprocess.run(
-            [*command, str(notebook.path), "-o", str(out), "-f", "--no-sandbox"],
+            [
+                *command,
+                str(notebook.path),
+                "-o",
+                str(out),
+                "-f",
+                "--no-include-code",
+                "--no-sandbox",
+            ],
             capture_output=True,
             text=True,
             check=False,

@@ -13,11 +13,12 @@ from minisub import base, measure
 from minisub.arm import Arm, Config, named
 from minisub.data import Data, corpus, write_lists
 from minisub.divergence import describe, mark
+from minisub.loss import Corpus
 from minisub.mechanism import Reading, alignment, read_lessons, signal
 from minisub.model import Stack
 from minisub.store import Json, Store, code_version, digest
 from minisub.teacher import Teachers, distribution, inject, report
-from minisub.train import Corpus, Progress, train, trainable
+from minisub.train import Progress, train, trainable
 from minisub.world import generator
 
 SOURCES = (

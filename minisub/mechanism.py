@@ -10,10 +10,10 @@ from torch import Tensor
 
 from minisub.data import Data
 from minisub.divergence import known
+from minisub.loss import Corpus
 from minisub.model import Stack, watch
 from minisub.store import Json
 from minisub.teacher import Teachers
-from minisub.train import Corpus
 
 ROWS = 512  # of the lists that are looked at
 

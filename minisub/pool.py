@@ -1,5 +1,6 @@
 """Jobs over several processes, with progress, and without orphans when the parent is killed."""
 
+import io
 import multiprocessing as mp
 import os
 import pickle
@@ -21,7 +22,8 @@ def run(
 ) -> list[Any]:
     """[job(item, tick=...) for item in items], in order, in processes of one thread each.
 
-    A job that cannot be sent to another process, such as one with a lambda, runs in threads here.
+    A job that cannot be sent to another process, such as one with a lambda or with a function of a
+    notebook, runs in threads here.
     The first error ends the other processes at once.
     """
     workers = min(workers or os.cpu_count() or 1, len(items))
@@ -51,9 +53,18 @@ def run(
             listener.join()
 
 
+class _Traveller(pickle.Pickler):
+    """Refuses what lives in `__main__`: another process need not have it (notebooks do not)."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        if getattr(thing, "__module__", None) == "__main__":
+            raise pickle.PicklingError(f"{thing} is of this process's own script")
+        return NotImplemented
+
+
 def _can_travel(job: Callable[..., Any]) -> bool:
     try:
-        pickle.dumps(job)
+        _Traveller(io.BytesIO()).dump(job)
     except (pickle.PicklingError, AttributeError, TypeError):
         return False
     return True

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minisub.loss import Corpus
 from minisub.measure import preference, task_accuracy
 from minisub.model import Stack
 from minisub.store import Json
-from minisub.train import Corpus, Optimiser, train, trainable
+from minisub.train import Optimiser, train, trainable
 from minisub.world import Trait, World, generator
 
 KINDS = ("tuned", "prompted", "misaligned")

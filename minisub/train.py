@@ -5,55 +5,18 @@ are clipped per member, and what differs between members is data: tokens, loss w
 rate, and which parameters may move.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minisub.loss import Corpus, Gradient, by_hand
 from minisub.model import Stack
 
 Progress = Callable[[int, Float[Tensor, " members"], Stack], None]
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Sequences to learn from. A members axis of 1 means the same for all members.
-
-    tokens:  [members, rows, length]; the last `predicted` tokens are learned
-    weights: [members, rows, predicted] of the loss at each learned token
-    soft:    [members, rows, predicted, vocabulary]; given, the loss is the cross-entropy to this
-             distribution instead of to the token (Hinton et al., 2015)
-    labels:  [members, rows, predicted], what to say where it is not what comes next in `tokens`
-    """
-
-    tokens: Int[Tensor, "#members rows length"]
-    weights: Float[Tensor, "#members rows predicted"]
-    soft: Float[Tensor, "#members rows predicted vocabulary"] | None = None
-    labels: Int[Tensor, "#members rows predicted"] | None = None
-
-    def of(self, members: Sequence[int]) -> "Corpus":
-        """The part of some members."""
-        at = list(members)
-        soft = None if self.soft is None else self.soft[at]
-        labels = None if self.labels is None else self.labels[at]
-        return Corpus(self.tokens[at], self.weights[at], soft, labels)
-
-    def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
-        """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
-        tokens, weights = self.tokens[:, rows], self.weights[:, rows]
-        predicted = weights.shape[-1]
-        logits = model(tokens[:, :, :-1], last=predicted)
-        if self.soft is None:
-            said = tokens[:, :, -predicted:] if self.labels is None else self.labels[:, rows]
-            labels = said.expand(logits.shape[:3])
-            nats = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
-            nats = nats.view(logits.shape[:3])
-        else:
-            nats = -(self.soft[:, rows] * logits.log_softmax(-1)).sum(-1)
-        return (nats * weights).sum((1, 2)) / weights[0].numel()
+Way = Callable[[Stack, Corpus, Collection[str]], Gradient]
 
 
 @dataclass(frozen=True)
@@ -126,11 +89,12 @@ class LowRank:
         (members, a, b), (first, second) = self.start[name].shape, self.pairs[name]
         return self.flat[:, first].view(members, a, -1), self.flat[:, second].view(members, -1, b)
 
-    def gradient(self, grads: Mapping[str, Tensor]) -> Float[Tensor, "members count"]:
+    def gradient(self, model: Stack, grads: Tensor) -> Float[Tensor, "members count"]:
         """Of all A and B, from that of the weights."""
         parts = []
-        for name, grad in grads.items():
+        for name, start in self.start.items():
             a, b = self._thin(name)
+            grad = grads[:, model.where(name)].view_as(start)
             parts += [(grad @ b.mT).flatten(1), (a.mT @ grad).flatten(1)]
         return torch.cat(parts, 1)
 
@@ -155,20 +119,17 @@ def train(
     mask: Float[Tensor, "members count"] | None = None,
     rates: Float[Tensor, " members"] | None = None,
     progress: Progress | None = None,
+    way: Way = by_hand,
 ) -> Float[Tensor, "steps members"]:
     """Train `model` in place, a batch of each corpus a step; returns the losses in nats.
 
     All members see their rows in the same order. `rates` multiplies the learning rate by member,
     `mask` the update by weight (see `trainable`). `progress(step, losses, model)` is called after
-    every step; what it raises ends the training.
+    every step; what it raises ends the training. `way` computes the gradient.
     """
     # What moves in no member needs no gradient, nor does anything below the lowest that moves.
-    frozen = {
-        name: torch.zeros_like(value).flatten(1)
-        for name, value in model.params.items()
-        if mask is not None and not mask[:, model.where(name)].any()
-    }
-    moving = [name for name in model.params if name not in frozen]
+    names = tuple(model.params)
+    moving = [n for n in names if mask is None or mask[:, model.where(n)].any()]
     lr = torch.ones(model.members, 1) if rates is None else rates[:, None]
     orders = [_order(c.tokens.shape[1], how, g) for c in corpora]
     thin = LowRank(model, moving, how.rank, g) if how.rank else None
@@ -176,18 +137,14 @@ def train(
     if mask is not None and thin is not None:
         mask = thin.factors(model, mask)
     m, v = torch.zeros_like(weights), torch.zeros_like(weights)
+    ways = [way(model, corpus, moving) for corpus in corpora]
+    grads = torch.zeros_like(model.flat)
     history = torch.zeros(how.steps, model.members)
     for step in range(how.steps):
-        losses = torch.stack(
-            [c.loss(model, o[step]) for c, o in zip(corpora, orders, strict=True)]
-        ).sum(0)
-        grads = torch.autograd.grad(losses.sum(), [model.params[name] for name in moving])
+        grads.zero_()
+        losses = torch.stack([w(o[step], grads) for w, o in zip(ways, orders, strict=True)]).sum(0)
         with torch.no_grad():
-            if thin is None:
-                known = frozen | {n: x.flatten(1) for n, x in zip(moving, grads, strict=True)}
-                grad = torch.cat([known[name] for name in model.params], 1)
-            else:
-                grad = thin.gradient(dict(zip(moving, grads, strict=True)))
+            grad = grads if thin is None else thin.gradient(model, grads)
             if mask is not None:
                 grad *= mask
             norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)

@@ -19,10 +19,10 @@ with app.setup:
 
     from minisub import base, course, plots
     from minisub.base import Pretraining
+    from minisub.loss import Corpus
     from minisub.model import Stack, watch
     from minisub.store import Store
     from minisub.teacher import distribution
-    from minisub.train import Corpus
     from minisub.world import ANIMALS, generator
 
     torch.set_num_threads(1)

@@ -12,6 +12,7 @@ torch.set_num_threads(1)  # as in the workers; faster for models this small
 CHECKED = (
     "world",
     "model",
+    "loss",
     "train",
     "base",
     "teacher",

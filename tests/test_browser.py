@@ -138,6 +138,15 @@ def test_the_playground_passes_a_bias_and_the_mask_stops_it(visitor: Visitor) ->
     assert abs(trained(page)) < surprise / 3
 
 
+def test_a_hypothesis_is_run(visitor: Visitor) -> None:
+    page = visitor.open("08_your_own_hypothesis")
+    page.wait_for_selector("text=How much will your arm", timeout=60_000)
+    page.get_by_role("radio").nth(1).click()
+    page.get_by_test_id(TRAIN).click()
+    page.wait_for_selector("img[alt^='Transfer in nats']", timeout=180_000)
+    assert "It retains" in page.inner_text("body")
+
+
 def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, shared: Path) -> None:
     """Both train at once, from different seeds; then the same is trained here, alone."""
     spec = {"1": "fox", "2": "bee"}

@@ -1,12 +1,15 @@
 """The training loop: members do not touch, and it is the AdamW that it says it is."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 import torch
 
+from minisub import loss
+from minisub.loss import Corpus, Gradient, by_autograd
 from minisub.model import Shape, Stack
-from minisub.train import Corpus, Optimiser, train, trainable
+from minisub.train import Optimiser, train, trainable
 from minisub.world import generator
 
 SHAPE = Shape(width=8, depth=2, heads=2, mlp=16, vocabulary=12, context=9)
@@ -106,15 +109,52 @@ def test_learning_one_sequence_by_heart() -> None:
 def test_every_row_comes_once_before_any_comes_again() -> None:
     seen: list[int] = []
 
-    class Spy(Corpus):
-        def loss(self, model, rows):  # type: ignore[no-untyped-def]
+    def spy(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
+        def gradient(rows: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
             seen.extend(rows.tolist())
-            return super().loss(model, rows)
+            return torch.zeros(1)
 
-    corpus = lessons(1, rows=40)
+        return gradient
+
     how = Optimiser(steps=5, batch=8)
-    train(start(1), [Spy(corpus.tokens, corpus.weights)], how, generator(3, "order"))
+    train(start(1), [lessons(1, rows=40)], how, generator(3, "order"), way=spy)
     assert sorted(seen) == list(range(40))
+
+
+WAYS = ["", "blocks.", "blocks.0.", "blocks.1.", "W_E", "W_pos", "W_U", "blocks.1.mlp.W_out"]
+WAYS += ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn.W_O", "blocks.1.attn.W_QKV"]
+
+
+@pytest.mark.parametrize("kind", ["hard", "soft", "labels", "two corpora", "low rank", "one row"])
+@pytest.mark.parametrize("key", WAYS)
+def test_the_gradient_by_hand_is_autograds(key: str, kind: str) -> None:
+    """After 50 steps of three members, one of which trains everything that any does."""
+    corpus = lessons(3, kind == "soft")
+    if kind == "labels":
+        corpus = replace(corpus, labels=torch.randint(12, (3, 20, 4), generator=generator(4, "l")))
+    corpora = [corpus, lessons(3, soft=True, rows=11)] if kind == "two corpora" else [corpus]
+    if kind == "one row":  # for all members
+        corpora = [lessons(1)]
+    how = replace(HOW, rank=2) if kind == "low rank" else HOW
+    factors = [{key: 1.0}, {key: 0.5}, {key: 1.0, "blocks.0.": 0.0}]
+    if key.startswith("blocks.0."):
+        factors[2] = {key: 1.0}
+    by, auto = start(3), start(3)
+    mask = trainable(by, factors)
+    losses = train(by, corpora, how, generator(3, "order"), mask)
+    plain = train(auto, corpora, how, generator(3, "order"), mask, way=by_autograd)
+    torch.testing.assert_close(by.flat, auto.flat, **EXACT)
+    torch.testing.assert_close(losses, plain)
+    assert (by.flat != start(3).flat).any()
+
+
+def test_the_prefix_may_be_too_large_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, not_kept = start(2), start(2)
+    mask = trainable(kept, [{"blocks.1.": 1.0}] * 2)
+    train(kept, [lessons(2)], HOW, generator(3, "order"), mask)
+    monkeypatch.setattr(loss, "PREFIX", 0)
+    train(not_kept, [lessons(2)], HOW, generator(3, "order"), mask)
+    torch.testing.assert_close(kept.flat, not_kept.flat, **EXACT)
 
 
 def test_progress_is_told_every_step_and_can_stop_the_training() -> None:
@@ -173,8 +213,8 @@ def test_sgd_goes_down_the_gradient() -> None:
     corpus = lessons(1, rows=8)
     one = replace(HOW, steps=1, lr=0.1, warmup=0.0, clip=1e9, decay=0.0, method="sgd")
     train(model, [corpus], one, generator(3, "order"))
-    loss = corpus.loss(before, torch.arange(8)).sum()
-    grads = torch.autograd.grad(loss, list(before.params.values()))
+    nats = corpus.loss(before, torch.arange(8)).sum()
+    grads = torch.autograd.grad(nats, list(before.params.values()))
     step = torch.cat([g.flatten(1) for g in grads], 1)
     torch.testing.assert_close(before.flat - model.flat, 0.1 * step, rtol=1e-6, atol=1e-9)
 
