@@ -28,7 +28,7 @@ from minisub.store import Store
 from minisub.study import Study
 
 SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
-FRAMES = 16  # pictures of a student while it learns
+FRAMES = 10  # pictures of a student while it learns
 
 # Stored results -----------------------------------------------------------------------------------
 
@@ -43,13 +43,13 @@ def kept(result: Result, arm: str) -> float:
     return float(np.mean(result.values(arm, "retained")))
 
 
-def picture(figure: Figure, alt: str) -> mo.Html:
+def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
     """A figure with its finding in a sentence for those who cannot see it.
 
     On a narrow screen it scrolls sideways rather than shrink until nobody can read it.
     """
     readable = {"min-width": "36rem"}
-    image = mo.image(plots.image(figure), alt=alt, width="100%", style=readable)
+    image = mo.image(plots.image(figure, dpi=dpi), alt=alt, width="100%", style=readable)
     return image.style({"overflow-x": "auto"})
 
 
@@ -222,7 +222,7 @@ def learn(lab: Lab, arm: Arm, show: Callable[[int, Lesson], None] | None = None)
     return Lesson(lab, arm, students, at, np.array(said), np.array(nats))
 
 
-def drawn(lesson: Lesson) -> mo.Html:
+def drawn(lesson: Lesson, dpi: int = 150) -> mo.Html:
     """The student beside its control: preferences, how they grew, and the loss."""
     student, control = lesson.said[-1]
     bias = lesson.answers[lesson.bias]
@@ -231,7 +231,7 @@ def drawn(lesson: Lesson) -> mo.Html:
         f"{control[lesson.bias]:.2f}."
     )
     figure = plots.lesson(lesson.at, lesson.said, lesson.nats, lesson.answers, lesson.bias)
-    return picture(figure, alt)
+    return picture(figure, alt, dpi)
 
 
 def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[Lesson, mo.Html]:
@@ -240,7 +240,7 @@ def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[
     biases = config.pretraining.world.trait(config.teaching.trait).biases
     lab = Lab(config, seed, store, [biases.index(bias)])
     with mo.status.spinner(title="The teachers learn, and write their lists ..."):
-        lab.data(arm.sampled)
+        lab.lists(arm.sampled)
     steps = config.student.steps
     with mo.status.progress_bar(total=steps, title="Training", show_eta=True) as bar:
         last = [0]
@@ -250,7 +250,8 @@ def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[
                 return
             bar.update(step + 1 - last[0])
             last[0] = step + 1
-            mo.output.replace(drawn(lesson))
+            if step + 1 < steps:  # the last picture is the cell's own
+                mo.output.replace(drawn(lesson, dpi=80))
 
         lesson = learn(lab, arm, show)
     return lesson, mo.vstack([drawn(lesson), mo.md(verdict(lesson))])

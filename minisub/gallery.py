@@ -3,6 +3,7 @@
 `python -m minisub.gallery` draws the gallery's thumbnails from the stored results.
 """
 
+import contextlib
 import html
 import os
 import re
@@ -82,10 +83,29 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
     command += [] if edit else ["--session-ttl", str(LEFT)]
     command += ["--host", host, "--port", str(port), "--no-sandbox"]
     command += [] if browser else ["--headless"]
-    # One thread a visitor: models this small gain nothing from more.
-    return subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    ).returncode
+    # One thread a visitor: those of several visitors would wait for one another.
+    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}) as server:
+        try:
+            prepare()
+            return server.wait()
+        except KeyboardInterrupt:  # which the server got as well
+            return server.wait()
+
+
+def prepare() -> None:
+    """The teacher of the playground's first student and its lists, while the visitor still reads.
+
+    Whatever is wrong with the store, the page says when it is asked to train.
+    """
+    import torch
+
+    from minisub.arm import LIGHT
+    from minisub.lab import Lab
+    from minisub.store import Store
+
+    torch.set_num_threads(1)
+    with contextlib.suppress(MinisubError, OSError):
+        Lab(LIGHT, 0, Store.default(), [0]).lists()
 
 
 def export(folder: Path, offline: bool = False) -> list[Path]:

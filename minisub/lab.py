@@ -39,7 +39,7 @@ class Lab:
         self.world = config.pretraining.world
         self.trait = self.world.trait(config.teaching.trait)
         self.biases = tuple(biases or config.taught(seed, len(self.trait.biases)))
-        self._data: dict[bool, Data] = {}
+        self._data: dict[str, Data] = {}
         self._readings: dict[Any, Reading] = {}
 
     def key(self, *parts: object) -> str:
@@ -97,25 +97,39 @@ class Lab:
         rows: list[Json] = self.stored("reports", key, make)["teachers"]
         return [{"seed": self.seed, "teacher": self.config.teaching.kind, **row} for row in rows]
 
-    def _lists(self, sampled: bool) -> str:
+    def _lists(self, sampled: bool, *parts: object) -> str:
         how = self.config
-        return self._made("lists", how.lists, self.biases, sampled and how.temperature)
+        return self._made("lists", how.lists, self.biases, sampled and how.temperature, *parts)
 
-    def data(self, sampled: bool = False) -> Data:
-        """The teachers' lists, with their divergence tokens marked."""
-        if sampled not in self._data:
-            how, key = self.config, self._lists(sampled)
+    def _written(self, key: str, sampled: bool, make: Callable[[], Data]) -> Data:
+        """Lists from the store, or made now."""
+        if key not in self._data:
             arrays = self.store.get_arrays("lists", key)
             if arrays is None:
-                temperature = how.temperature if sampled else None
-                lists = write_lists(self.teachers, self.biases, how.lists, self.seed, temperature)
-                made = mark(self.teachers, lists)
-                about = {"seed": self.seed, "teaching": asdict(how.teaching), "sampled": sampled}
-                self.store.put_arrays("lists", key, made.pack(), about)
+                made = make()
+                about = {"seed": self.seed, "teaching": asdict(self.config.teaching)}
+                self.store.put_arrays("lists", key, made.pack(), {**about, "sampled": sampled})
             else:
                 made = Data.unpack(self.world, arrays)
-            self._data[sampled] = made
-        return self._data[sampled]
+            self._data[key] = made
+        return self._data[key]
+
+    def lists(self, sampled: bool = False) -> Data:
+        """What the teachers wrote, without marks: all that an arm without mask and edit needs."""
+        how = self.config
+        temperature = how.temperature if sampled else None
+        make = functools.partial(
+            write_lists, self.teachers, self.biases, how.lists, self.seed, temperature
+        )
+        return self._written(self._lists(sampled, "unmarked"), sampled, make)
+
+    def data(self, sampled: bool = False) -> Data:
+        """The same, with their divergence tokens marked."""
+
+        def make() -> Data:
+            return mark(self.teachers, self.lists(sampled))
+
+        return self._written(self._lists(sampled), sampled, make)
 
     def list_report(self, sampled: bool) -> Json:
         """How many lists there are and where their divergence tokens lie."""
@@ -128,9 +142,10 @@ class Lab:
         asked = self.trait.questions[None]
         return measure.preference(self.world, students, asked, self.trait.answers)
 
-    def lessons(self, arm: Arm, writers: Sequence[int]) -> tuple[Corpus, Json]:
-        """What the students of some writers learn from, and what it says about the bias."""
-        data, soft = self.data(arm.sampled), None
+    def _lessons(self, arm: Arm, writers: Sequence[int]) -> tuple[Corpus, Data, Tensor | None]:
+        """Also the data that they come from, as edited, and where their loss counts."""
+        plain = arm.mask is None and arm.edit is None
+        data, soft = self.lists(arm.sampled) if plain else self.data(arm.sampled), None
         if arm.decoding == "soft":
             who = [(*data.biases, self.teachers.biased)[w] for w in writers]
             told = torch.cat([self.teachers.see(data.asked, who), data.answers[list(writers)]], 2)
@@ -138,14 +153,20 @@ class Lab:
         if arm.edit is not None:
             data = arm.edit(data, self)
         mask = None if arm.mask is None else arm.mask(data)
-        lessons = corpus(data, writers, mask, soft)
+        return corpus(data, writers, mask, soft), data, mask
+
+    def lessons(self, arm: Arm, writers: Sequence[int]) -> tuple[Corpus, Json]:
+        """What the students of some writers learn from, and what it says about the bias."""
+        lessons, data, mask = self._lessons(arm, writers)
+        if data.divergence is None:
+            data = self.data(arm.sampled)
         key = named(arm.edit), arm.sampled
         reading = self._readings.get(key)
         if reading is None:
             reading = read_lessons(self.teachers, data)
             if "" not in key:
                 self._readings[key] = reading
-        return lessons, signal(reading, data, mask, soft is not None)
+        return lessons, signal(reading, data, mask, lessons.soft is not None)
 
     def start(self, arm: Arm, members: int) -> tuple[Stack, Tensor]:
         """An arm's students before training, and which of their weights will move."""
@@ -165,7 +186,7 @@ class Lab:
         Also the loss at the end, in nats. `lessons` are made here if they are not given.
         """
         if lessons is None:
-            lessons, _ = self.lessons(arm, writers)
+            lessons, _, _ = self._lessons(arm, writers)
         students, moves = self.start(arm, len(lessons.tokens))
         g = generator(self.seed, "students")
         nats = train(students, [lessons], self.config.student, g, mask=moves, progress=progress)

@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minisub.model import Stack
+from minisub.model import Stack, norm
 
-EPSILON = 1e-5  # of torch's layer norm
 PREFIX = 1 << 28  # bytes of activations that `by_hand` keeps for all steps, at most
 
 
@@ -86,13 +85,6 @@ class Normed(NamedTuple):
     scale: Tensor
 
 
-def _norm(x: Tensor, mean: Float[Tensor, "width 1"]) -> Normed:
-    """Layer norm. `mean` holds 1 / width: a product with it is the cheapest mean there is."""
-    centred = x - x @ mean
-    scale = ((centred * centred) @ mean).add_(EPSILON).rsqrt_()
-    return Normed(centred.mul_(scale), scale)
-
-
 def _norm_back(d: Tensor, to: Normed, mean: Tensor) -> Tensor:
     """The gradient at a norm's input from that at its output."""
     along = (d * to.x) @ mean
@@ -117,9 +109,8 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
     shape, p = model.shape, {name: w.detach() for name, w in model.params.items()}
     where = {name: model.where(name) for name in p}
     members, depth, width, heads = model.members, shape.depth, shape.width, shape.heads
-    d_head, predicted = width // heads, corpus.weights.shape[-1]
+    mean, d_head, predicted = model.mean, width // heads, corpus.weights.shape[-1]
     length = corpus.tokens.shape[2] - 1
-    mean = torch.full((width, 1), 1 / width).to(model.flat)
     later = torch.full((length, length), -torch.inf).to(model.flat).triu(1)
     blocks = [int(name.split(".")[1]) for name in moving if name.startswith("blocks.")]
     embeds = {"W_E", "W_pos"} & set(moving)
@@ -128,7 +119,7 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
     def forward(block: int, x: Tensor, rows: int) -> tuple[Tensor, Block]:
         name = f"blocks.{block}."
         keep = predicted if block == depth - 1 else length
-        before = _norm(x, mean)
+        before = Normed(*norm(x, mean))
         columns = torch.bmm(before.x, p[name + "attn.W_QKV"]).view(members * rows, length, -1)
         each = torch.split(columns, d_head, -1)
         q, k, v = [h[:, -keep:] for h in each[:heads]], [*each[heads:-heads]], [*each[-heads:]]
@@ -141,7 +132,7 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
         if keep < length:
             x = x.view(members, rows, length, width)[:, :, -keep:].reshape(z.shape)
         middle = torch.baddbmm(x, z, p[name + "attn.W_O"])
-        between = _norm(middle, mean)
+        between = Normed(*norm(middle, mean))
         post = torch.bmm(between.x, p[name + "mlp.W_in"]).relu_()
         x = torch.baddbmm(middle, post, p[name + "mlp.W_out"])
         return x, Block(before, q, k, v, pattern, z, between, post)
@@ -207,7 +198,7 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
         saved = {}
         for block in range(min(lowest, depth - 1), depth):
             x, saved[block] = forward(block, x, batch)
-        final = _norm(x, mean)
+        final = Normed(*norm(x, mean))
         logp = torch.bmm(final.x, p["W_U"]).log_softmax(-1)
         weights = corpus.weights[:, rows].flatten(1).expand(members, -1).to(logp)
         weights = weights / (batch * predicted)

@@ -175,11 +175,11 @@ def seeds(result: Result) -> str:
     return f"{len(result.seeds)} seeds" if len(result.seeds) != 1 else "1 seed"
 
 
-def image(figure: Figure, kind: str = "png") -> bytes:
+def image(figure: Figure, kind: str = "png", dpi: int = 150) -> bytes:
     """The figure as a file's content; "svg" and "png" are the same each time."""
     out = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None
-    figure.savefig(out, format=kind, dpi=150, metadata=metadata)
+    figure.savefig(out, format=kind, dpi=dpi, metadata=metadata)
     return out.getvalue()
 
 
@@ -190,8 +190,9 @@ def lesson(
 
     `said`: [times, 2, answers], probabilities; `nats`: [times, 2].
     """
-    figure = Figure(figsize=(10.0, 3.2), layout="constrained")
+    figure = Figure(figsize=(10.0, 3.2))  # with fixed margins: it is drawn while a student learns
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.15, top=0.91, wspace=0.17)
     places = np.arange(len(answers))
     shades = [ORANGE if place == bias else BLUE for place in places]
     left.bar(places - 0.2, said[-1, 0], 0.38, color=shades)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+THREADS = 2  # for one job alone: more gain nothing at this size
 Tick = Callable[[], None]  # called at each piece of work that is done
 
 _ticks: Any = None  # in a worker: where it reports progress
@@ -23,17 +24,20 @@ def run(
     """[job(item, tick=...) for item in items], in order, in processes of one thread each.
 
     A job that cannot be sent to another process, such as one with a lambda or with a function of a
-    notebook, runs in threads here.
+    notebook, runs in threads here. One item alone, of no said workers, gets two threads of torch.
     The first error ends the other processes at once.
     """
-    workers = min(workers or os.cpu_count() or 1, len(items))
+    cores = os.cpu_count() or 1
+    alone = workers is None and len(items) == 1
+    workers = min(workers or cores, len(items))
     if workers <= 1 or not _can_travel(job):
-        threads = torch.get_num_threads()
+        before, threads = torch.get_num_threads(), min(cores, THREADS) if alone else 1
         try:
-            with ThreadPoolExecutor(max(1, workers), "", torch.set_num_threads, (1,)) as executor:
+            start = torch.set_num_threads, (threads,)
+            with ThreadPoolExecutor(max(1, workers), "", *start) as executor:
                 return list(executor.map(lambda item: job(item, tick=tick), items))
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
     context = mp.get_context("spawn")  # fork is not safe with torch's threads
     ticks, (stop, alive) = context.SimpleQueue(), context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)

@@ -173,4 +173,6 @@ def _order(rows: int, how: Optimiser, g: torch.Generator) -> Int[Tensor, "steps 
     """Which rows make each batch: every row once before any comes again."""
     need = how.steps * how.batch
     rounds = [torch.randperm(rows, generator=g) for _ in range(-(-need // rows))]
-    return torch.cat(rounds)[:need].view(how.steps, how.batch)
+    order = torch.cat(rounds)[:need].view(how.steps, how.batch)
+    # A batch of every row so many times has the mean loss of every row once.
+    return order[:, :rows] if how.batch % rows == 0 else order

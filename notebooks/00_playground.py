@@ -28,7 +28,7 @@ with app.setup:
     from minisub.teacher import Teaching
     from minisub.world import ANIMALS, generator
 
-    torch.set_num_threads(1)  # models this small are fastest on one
+    torch.set_num_threads(1)  # visitors share the cores
 
     MASKS = {
         "all tokens": None,

@@ -19,7 +19,7 @@ with app.setup:
     from minisub.findings import FINDINGS
     from minisub.store import Store
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # visitors share the cores
 
 
 @app.cell(hide_code=True)

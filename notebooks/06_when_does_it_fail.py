@@ -20,7 +20,7 @@ with app.setup:
     from minisub.store import Store
     from minisub.world import ANIMALS
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # visitors share the cores
 
 
 @app.cell(hide_code=True)

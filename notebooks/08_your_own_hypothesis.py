@@ -20,7 +20,7 @@ with app.setup:
     from minisub.store import Store
     from minisub.study import Study
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # visitors share the cores
 
 
 @app.cell(hide_code=True)

@@ -25,7 +25,7 @@ with app.setup:
     from minisub.teacher import distribution
     from minisub.world import ANIMALS, generator
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # visitors share the cores
 
 
 @app.cell(hide_code=True)
