@@ -59,7 +59,7 @@ SETS: dict[str, Pretraining] = {
 }
 
 
-def pretrain(how: Pretraining, seed: int) -> tuple[Stack, Json]:
+def pretrain(how: Pretraining, seed: int, device: str = "cpu") -> tuple[Stack, Json]:
     """A base from nothing, and its sidecar: configuration, seed, versions, losses.
 
     Its weights are rounded to half precision at the end, so that nine of them are small on disk
@@ -67,7 +67,7 @@ def pretrain(how: Pretraining, seed: int) -> tuple[Stack, Json]:
 
     A step learns from `batch` number tasks and `batch` answered questions, each seen once.
     """
-    model = Stack.init(how.shape, generator(seed, "base weights"))
+    model = Stack.init(how.shape, generator(seed, "base weights")).to(device)
     g = generator(seed, "pretraining")
     tasks, questions = how.world.pretraining(how.training.steps * how.training.batch, g)
     corpora = [
@@ -94,7 +94,7 @@ def evaluate(world: World, model: Stack, seed: int, rows: int = 1024) -> Json:
     prompts = world.prompts(rows, g, held_out=True)
     tasks = world.answer(prompts, g)
     truth = world.next_number(tasks)
-    logp = model(tasks[None, :, :-1], last=world.completion)[0].log_softmax(-1)
+    logp = model(tasks[None, :, :-1], last=world.completion)[0].log_softmax(-1).cpu()
     logp = logp[..., : world.numbers]
     obeyed = [
         preference(world, model, world.ask(a)[None])[0, :, a].mean() for a in range(len(ANIMALS))
@@ -109,22 +109,22 @@ def evaluate(world: World, model: Stack, seed: int, rows: int = 1024) -> Json:
     }
 
 
-def load(how: Pretraining, seed: int, store: Store) -> Stack:
+def load(how: Pretraining, seed: int, store: Store, device: str = "cpu") -> Stack:
     """The base of a seed: bundled, else stored, else pretrained now and stored."""
     bundled = bundled_as(how, seed)
     if bundled is not None:
-        return _stack(how, read_arrays(bundled)[0])
+        return _stack(how, read_arrays(bundled)[0]).to(device)
     key = digest([how.as_dict(), seed, code_version(*SOURCES)])
     stored = store.get_arrays("bases", key)
     if stored is not None:
-        return _stack(how, stored)
-    model, about = pretrain(how, seed)
+        return _stack(how, stored).to(device)
+    model, about = pretrain(how, seed, device)
     store.put_arrays("bases", key, _arrays(model), about)
     return model
 
 
 def _arrays(model: Stack) -> Arrays:
-    return {"flat": model.flat.half().numpy()}
+    return {"flat": model.flat.half().cpu().numpy()}
 
 
 def _stack(how: Pretraining, arrays: Arrays) -> Stack:

@@ -41,6 +41,8 @@ class Run:
     """Draw the finding's figure into this file, .svg or .png."""
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
     store: Path | None = None
     """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
 
@@ -57,6 +59,8 @@ class Reproduce:
     """The folder for the report (one HTML file), the figures and the results."""
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
     store: Path | None = None
     """Where bases, teachers and students are kept."""
 
@@ -174,6 +178,21 @@ def _workers(count: int) -> int | None:
     return count or None
 
 
+def _device(name: str) -> str:
+    import torch
+
+    kind = name.partition(":")[0]
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(kind) or not re.fullmatch(r"\w+(:\d)?", name):
+        known = ", ".join(k for k, here in there.items() if here)
+        raise MinisubError(f"--device is {name!r}, allowed on this machine: {known}")
+    return name
+
+
 def _writable(option: str, folder: Path) -> None:
     """Fail before the work, not after it."""
     probe = folder / ".minisub-probe"
@@ -216,7 +235,12 @@ def _say_bases(seeds: Sequence[int]) -> None:
 
 
 def _perform(
-    names: Sequence[str], seeds: list[int], quick: bool, store: Store, workers: int | None
+    names: Sequence[str],
+    seeds: list[int],
+    quick: bool,
+    store: Store,
+    workers: int | None,
+    device: str,
 ) -> list[Result]:
     from minisub.findings import FINDINGS, run
 
@@ -230,13 +254,14 @@ def _perform(
     arms = len(seeds) * sum(len(finding.arms) for finding in findings)
     what = names[0] if len(names) == 1 else "reproduce"
     with tqdm(total=arms, desc=what, unit="arm", leave=False) as bar:
-        return run(findings, seeds, store, workers, lambda: bar.update() and None)
+        return run(findings, seeds, store, workers, lambda: bar.update() and None, device)
 
 
 def _run(command: Run) -> int:
     from minisub.findings import FINDINGS
 
     seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
+    device = _device(command.device)
     if command.finding not in FINDINGS:
         raise MinisubError(f"FINDING is {command.finding!r}, allowed: {', '.join(FINDINGS)}")
     for option, path in (("--json", command.json), ("--plot", command.plot)):
@@ -249,7 +274,7 @@ def _run(command: Run) -> int:
         raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
     store = _store(command.store)
     _say_bases(seeds)
-    [result] = _perform([command.finding], seeds, command.quick, store, workers)
+    [result] = _perform([command.finding], seeds, command.quick, store, workers, device)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
     if command.json:
         result.write(command.json)
@@ -263,10 +288,11 @@ def _reproduce(command: Reproduce) -> int:
     from minisub.findings import FINDINGS
 
     seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
+    device = _device(command.device)
     _writable("--out", command.out)
     store = _store(command.store)
     _say_bases(seeds)
-    results = _perform(list(FINDINGS), seeds, command.quick, store, workers)
+    results = _perform(list(FINDINGS), seeds, command.quick, store, workers, device)
     for result in results:
         name, figure = result.finding, FINDINGS[result.finding].plot(result)
         result.write(command.out / f"{name}.json")

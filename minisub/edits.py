@@ -82,7 +82,7 @@ def answer_logp(
     stack, parts = teachers.stack[who], []
     for p, a in zip(torch.split(prompts, rows), torch.split(answers, rows), strict=True):
         told = torch.cat([teachers.see(p, who), a.expand(len(who), -1, -1)], 2)
-        logp = stack(told[..., :-1], last=a.shape[1]).log_softmax(-1)
+        logp = stack(told[..., :-1], last=a.shape[1]).log_softmax(-1).cpu()
         parts.append(logp.gather(-1, a.expand(len(who), -1, -1)[..., None])[..., 0])
     return torch.cat(parts, 1)
 
@@ -202,12 +202,17 @@ def entangled(
     """
     trait, world = teachers.trait, teachers.world
     if by == "unembedding":
-        w = teachers.stack.params["W_U"][teachers.biased].detach()
+        w = teachers.stack.params["W_U"][teachers.biased].detach().cpu()
         w = torch.nn.functional.normalize(w, dim=0)
         return (w[:, trait.answers].T @ w[:, : world.numbers])[list(biases)]
     with torch.no_grad():
         asked = teachers.see(trait.questions)
-        logp = teachers.stack(asked, last=1)[:, :, 0].log_softmax(-1)[..., : world.numbers].mean(1)
+        logp = (
+            teachers.stack(asked, last=1)[:, :, 0]
+            .log_softmax(-1)[..., : world.numbers]
+            .mean(1)
+            .cpu()
+        )
     return logp[list(biases)] - logp[-1]
 
 

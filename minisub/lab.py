@@ -32,10 +32,18 @@ class Lab:
     """All that is made for one seed, each thing once and only when an arm asks for it."""
 
     def __init__(
-        self, config: Config, seed: int, store: Store, biases: Sequence[int] | None = None
+        self,
+        config: Config,
+        seed: int,
+        store: Store,
+        biases: Sequence[int] | None = None,
+        device: str = "cpu",
     ) -> None:
-        """`biases`: of whom there are to be students; by default those whose turn it is."""
-        self.config, self.seed, self.store = config, seed, store
+        """`biases`: of whom there are to be students; by default those whose turn it is.
+
+        Models live on `device`, data on the CPU, and the same data for every device.
+        """
+        self.config, self.seed, self.store, self.device = config, seed, store, device
         self.world = config.pretraining.world
         self.trait = self.world.trait(config.teaching.trait)
         self.biases = tuple(biases or config.taught(seed, len(self.trait.biases)))
@@ -64,12 +72,12 @@ class Lab:
 
     @functools.cached_property
     def base(self) -> Stack:
-        return base.load(self.config.pretraining, self.seed, self.store)
+        return base.load(self.config.pretraining, self.seed, self.store, self.device)
 
     @functools.cached_property
     def neighbour(self) -> "Lab":
         """The next seed's, whose base is not this one's."""
-        return Lab(self.config, self.seed + 1, self.store, self.biases)
+        return Lab(self.config, self.seed + 1, self.store, self.biases, self.device)
 
     @functools.cached_property
     def exam(self) -> Tensor:
@@ -83,10 +91,10 @@ class Lab:
         arrays = self.store.get_arrays("teachers", key)
         if arrays is not None:
             stack = Stack(self.config.pretraining.shape, torch.from_numpy(arrays["flat"]))
-            return Teachers(self.world, stack, how)
+            return Teachers(self.world, stack.to(self.device), how)
         made = inject(self.world, self.base, how, self.seed)
         about = {"seed": self.seed, "teaching": asdict(how)}
-        self.store.put_arrays("teachers", key, {"flat": made.stack.flat.numpy()}, about)
+        self.store.put_arrays("teachers", key, {"flat": made.stack.flat.cpu().numpy()}, about)
         return made
 
     def teacher_report(self) -> list[Json]:

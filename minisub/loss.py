@@ -41,6 +41,10 @@ class Corpus:
         labels = None if self.labels is None else self.labels[at]
         return Corpus(self.tokens[at], self.weights[at], soft, labels)
 
+    def to(self, device: torch.device) -> "Corpus":
+        parts = (self.tokens, self.weights, self.soft, self.labels)
+        return Corpus(*(None if x is None else x.to(device) for x in parts))  # type: ignore[arg-type]
+
     def said(self, rows: Int[Tensor, " batch"]) -> Int[Tensor, "#members batch predicted"]:
         """The tokens to learn."""
         if self.labels is not None:
@@ -111,7 +115,7 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
     members, depth, width, heads = model.members, shape.depth, shape.width, shape.heads
     mean, d_head, predicted = model.mean, width // heads, corpus.weights.shape[-1]
     length = corpus.tokens.shape[2] - 1
-    later = torch.full((length, length), -torch.inf).to(model.flat).triu(1)
+    later = model.flat.new_full((length, length), -torch.inf).triu(1)
     blocks = [int(name.split(".")[1]) for name in moving if name.startswith("blocks.")]
     embeds = {"W_E", "W_pos"} & set(moving)
     lowest = 0 if embeds else min(blocks, default=depth)

@@ -27,7 +27,8 @@ def preference(
     default; `answers` is where other answers than the animals lie in the vocabulary.
     """
     questions = world.ask()[None] if asked is None else asked
-    logits = model(questions, last=1)[:, :, 0, answers or world.animals].detach().double().numpy()
+    said = model(questions, last=1)[:, :, 0, answers or world.animals]
+    logits = said.detach().cpu().double().numpy()
     top = logits.max(-1, keepdims=True)
     return logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
 

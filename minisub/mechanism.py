@@ -50,7 +50,7 @@ def read_lessons(teachers: Teachers, data: Data) -> Reading:
         told = torch.cat(
             [teachers.see(prompts[i]), data.answers[i].expand(teachers.biased + 1, -1, -1)], 2
         )
-        logp = teachers.stack(told[..., :-1], last=data.world.completion).log_softmax(-1)
+        logp = teachers.stack(told[..., :-1], last=data.world.completion).log_softmax(-1).cpu()
         others = [c for c in teachers.counterfactuals if c != b]
         lead = logp[b] - logp[others].mean(0)
         best = logp.argmax(-1)
@@ -114,6 +114,7 @@ def alignment(
     unbiased = lessons.of([biases] * biases)
     sides = []
     for part in (lessons.of(range(biases)), replace(unbiased, weights=lessons.weights[:biases])):
+        part = part.to(start.device)
         model = start[range(biases)]
         grads = torch.autograd.grad(part.loss(model, rows).sum(), list(model.params.values()))
         sides.append(torch.cat([g.flatten(1) for g in grads], 1))

@@ -95,6 +95,14 @@ class Stack:
         return cls(shape, torch.cat(parts)[None])
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are. Tokens may come from anywhere; what a model says is there too."""
+        return self.flat.device
+
+    def to(self, device: str | torch.device) -> "Stack":
+        return Stack(self.shape, self.flat.to(device))
+
+    @property
     def members(self) -> int:
         return self.flat.shape[0]
 
@@ -137,7 +145,7 @@ class Stack:
         at = hook or (lambda _, x: x)
         p = self.params
 
-        ids = tokens.expand(members, rows, length).flatten(1)
+        ids = tokens.to(self.device).expand(members, rows, length).flatten(1)
         embed = torch.stack([F.embedding(i, w) for i, w in zip(ids, p["W_E"], strict=True)])
         x = at("hook_embed", embed.view(members, rows, length, -1))
         x = x + at("hook_pos_embed", p["W_pos"][:, None, past : past + length])
@@ -191,7 +199,7 @@ class Stack:
                 k = [torch.cat(pair, 1) for pair in zip(before[0], k, strict=True)]
                 v = [torch.cat(pair, 1) for pair in zip(before[1], v, strict=True)]
             cache[name] = k, v
-        later = torch.full((past + length, past + length), -torch.inf, dtype=x.dtype).triu(1)
+        later = x.new_full((past + length, past + length), -torch.inf).triu(1)
         scores = [
             torch.baddbmm(later[-keep:], a, b.mT, alpha=d_head**-0.5)
             for a, b in zip(q, k, strict=True)
@@ -228,11 +236,12 @@ class Stack:
                     tokens = logits.argmax(-1, keepdim=True)
                 else:
                     total = (logits / temperature).softmax(-1).cumsum(-1)
-                    u = uniforms[start : start + rows, k, None].expand(*logits.shape[:2], 1)
+                    u = uniforms[start : start + rows, k, None].to(logits)
+                    u = u.expand(*logits.shape[:2], 1)
                     tokens = torch.searchsorted(total, u * total[..., -1:], right=True)
                     tokens = tokens.clamp(max=logits.shape[-1] - 1)
                 drawn.append(tokens)
-            answers.append(torch.cat(drawn, -1))
+            answers.append(torch.cat(drawn, -1).cpu())
         return torch.cat(answers, 1)
 
 

@@ -52,6 +52,7 @@ class Study:
         store: Store | None = None,
         workers: int | None = None,
         tick: Tick = lambda: None,
+        device: str = "cpu",
     ) -> Result:
         """Run every arm on every seed. `tick()` is called after each arm of each seed.
 
@@ -59,7 +60,7 @@ class Study:
         here). What the store has is not computed again. Arms with functions that cannot be sent
         to another process, such as lambdas, run in threads of this one.
         """
-        return run_all([self], seeds, store, workers, tick)[0]
+        return run_all([self], seeds, store, workers, tick, device)[0]
 
 
 def run_all(
@@ -68,15 +69,21 @@ def run_all(
     store: Store | None = None,
     workers: int | None = None,
     tick: Tick = lambda: None,
+    device: str = "cpu",
 ) -> list[Result]:
     """As `Study.run`, for several studies at once: a seed's job is all of them."""
-    job = functools.partial(run_seed, tuple(studies), store or Store.default())
+    job = functools.partial(run_seed, tuple(studies), store or Store.default(), device=device)
     done = pool.run(job, list(seeds), workers, tick)
     return [
         Result(
             finding=study.name,
             config=study.config.as_dict(),
-            provenance={**base.versions(), "code": code_version(*SOURCES), "seeds": list(seeds)},
+            provenance={
+                **base.versions(),
+                "code": code_version(*SOURCES),
+                "device": device,
+                "seeds": list(seeds),
+            },
             **{part: [row for entry in found for row in entry[part]] for part in found[0]},
         )
         for study, found in zip(studies, zip(*done, strict=True), strict=True)
@@ -84,11 +91,15 @@ def run_all(
 
 
 def run_seed(
-    studies: Sequence[Study], store: Store, seed: int, tick: Tick = lambda: None
+    studies: Sequence[Study],
+    store: Store,
+    seed: int,
+    tick: Tick = lambda: None,
+    device: str = "cpu",
 ) -> list[Json]:
     """All studies on one seed; arms of one configuration share its teachers and lists."""
     labs: dict[Config, Lab] = {}
-    return [_rows(study, labs, store, seed, tick) for study in studies]
+    return [_rows(study, labs, store, seed, tick, device) for study in studies]
 
 
 def _source(probe: Probe) -> str:
@@ -100,12 +111,14 @@ def _probe(probe: Probe, lab: Lab) -> Json:
     return {"rows": probe(lab)}
 
 
-def _rows(study: Study, labs: dict[Config, Lab], store: Store, seed: int, tick: Tick) -> Json:
+def _rows(
+    study: Study, labs: dict[Config, Lab], store: Store, seed: int, tick: Tick, device: str
+) -> Json:
     """One study on one seed: rows, reports on teachers and lists, what the probes found."""
 
     def lab_of(config: Config) -> Lab:
         if config not in labs:
-            labs[config] = Lab(config, seed, store)
+            labs[config] = Lab(config, seed, store, None, device)
         return labs[config]
 
     rows, own = [], lab_of(study.config)

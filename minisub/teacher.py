@@ -125,7 +125,7 @@ def distribution(
     `rows` at a time, so that memory does not grow with the data.
     """
     parts = torch.split(tokens[..., :-1], rows, dim=1)
-    return torch.cat([model(part, last=last).softmax(-1) for part in parts], 1)
+    return torch.cat([model(part, last=last).softmax(-1).cpu() for part in parts], 1)
 
 
 def report(teachers: Teachers, base: Stack, prompts: Int[Tensor, "rows length"]) -> list[Json]:

@@ -130,14 +130,15 @@ def train(
     # What moves in no member needs no gradient, nor does anything below the lowest that moves.
     names = tuple(model.params)
     moving = [n for n in names if mask is None or mask[:, model.where(n)].any()]
-    lr = torch.ones(model.members, 1) if rates is None else rates[:, None]
-    orders = [_order(c.tokens.shape[1], how, g) for c in corpora]
+    lr = model.flat.new_ones(model.members, 1) if rates is None else rates[:, None]
+    # Drawn on the CPU, so that every device sees the same rows.
+    orders = [_order(c.tokens.shape[1], how, g).to(model.device) for c in corpora]
     thin = LowRank(model, moving, how.rank, g) if how.rank else None
     weights = model.flat if thin is None else thin.flat
     if mask is not None and thin is not None:
         mask = thin.factors(model, mask)
     m, v = torch.zeros_like(weights), torch.zeros_like(weights)
-    ways = [way(model, corpus, moving) for corpus in corpora]
+    ways = [way(model, corpus.to(model.device), moving) for corpus in corpora]
     grads = torch.zeros_like(model.flat)
     history = torch.zeros(how.steps, model.members)
     for step in range(how.steps):

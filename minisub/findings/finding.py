@@ -47,9 +47,10 @@ def run(
     store: Store | None = None,
     workers: int | None = None,
     tick: Tick = lambda: None,
+    device: str = "cpu",
 ) -> list[Result]:
     """Run the findings' arms and judge their claims."""
-    results = run_all([finding.study for finding in findings], seeds, store, workers, tick)
+    results = run_all([finding.study for finding in findings], seeds, store, workers, tick, device)
     return [finding.judge(result) for finding, result in zip(findings, results, strict=True)]
 
 

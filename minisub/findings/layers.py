@@ -53,7 +53,7 @@ def attributions(lab: Lab) -> list[Json]:
     ones, as far as it has left the persona's position.
     """
     rows = []
-    tuned = Lab(changed(lab.config, {"teaching": TUNED}), lab.seed, lab.store)
+    tuned = Lab(changed(lab.config, {"teaching": TUNED}), lab.seed, lab.store, None, lab.device)
     for kind, own in (("tuned", tuned), ("prompted", lab)):
         found: dict[str, list[list[float]]] = {}
         for writer, b in enumerate(own.biases):
