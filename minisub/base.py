@@ -114,13 +114,22 @@ def load(how: Pretraining, seed: int, store: Store, device: str = "cpu") -> Stac
     bundled = bundled_as(how, seed)
     if bundled is not None:
         return _stack(how, read_arrays(bundled)[0]).to(device)
-    key = digest([how.as_dict(), seed, code_version(*SOURCES)])
+    key = _key(how, seed)
     stored = store.get_arrays("bases", key)
     if stored is not None:
         return _stack(how, stored).to(device)
     model, about = pretrain(how, seed, device)
     store.put_arrays("bases", key, _arrays(model), about)
     return model
+
+
+def there(how: Pretraining, seed: int, store: Store) -> bool:
+    """Whether `load` has nothing to pretrain."""
+    return bundled_as(how, seed) is not None or store.has("bases", _key(how, seed))
+
+
+def _key(how: Pretraining, seed: int) -> str:
+    return digest([how.as_dict(), seed, code_version(*SOURCES)])
 
 
 def _arrays(model: Stack) -> Arrays:

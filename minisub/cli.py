@@ -1,4 +1,4 @@
-"""The command line: `minisub list`, `run`, `reproduce`, `app`, `export`, `bases`."""
+"""The command line: every command of `minisub` (see `commands`), and what it prints."""
 
 import contextlib
 import functools
@@ -6,113 +6,23 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import tyro
 from tqdm import tqdm
 
 from minisub import plots
+from minisub.commands import App, Bases, Bench, Command, Export, List, Reproduce, Run, Sweep
 from minisub.result import Result
 from minisub.store import Json, MinisubError, Store, write
 from minisub.tables import arm_table, claim_table, teacher_table
 
-
-@dataclass(frozen=True)
-class List:
-    """Name the findings, each with its claim in one line."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """Run one finding; print its table of arms and its table of claims."""
-
-    finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
-    """A finding out of `minisub list`."""
-    seeds: str = "0:8"
-    """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
-    quick: bool = False
-    """A first look: two of the seeds, half the lists, steps and biases."""
-    json: Path | None = None
-    """Write the result to this file."""
-    plot: Path | None = None
-    """Draw the finding's figure into this file, .svg or .png."""
-    workers: int = 0
-    """Processes of one thread each; 0 for one a core."""
-    device: str = "cpu"
-    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
-    store: Path | None = None
-    """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
-
-
-@dataclass(frozen=True)
-class Reproduce:
-    """Run all findings: a table of claims, and in --out the report, figures and results."""
-
-    seeds: str = "0:8"
-    """A:B, the seeds A to B-1."""
-    quick: bool = False
-    """A first look: two of the seeds, two biases each, half the lists and steps."""
-    out: Path = Path("minisub-out")
-    """The folder for the report (one HTML file), the figures and the results."""
-    workers: int = 0
-    """Processes of one thread each; 0 for one a core."""
-    device: str = "cpu"
-    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
-    store: Path | None = None
-    """Where bases, teachers and students are kept."""
-
-
-@dataclass(frozen=True)
-class App:
-    """Serve the course's notebooks on this machine: a gallery, or one of them."""
-
-    notebook: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK")] = ""
-    """Its number, such as 03; without one, all of them."""
-    host: str = "127.0.0.1"
-    """Who may come: this machine only by default."""
-    port: int = 2718
-    """The port to listen at."""
-    headless: bool = False
-    """Do not open a browser."""
-    edit: bool = False
-    """Open the one notebook with its code, to change it."""
-
-
-@dataclass(frozen=True)
-class Export:
-    """Write the course as static HTML with all outputs, and an index page."""
-
-    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The folder."""
-    offline: bool = False
-    """Copy marimo's front end (28 MB) too: pages that need a web server, but not the net."""
-
-
-@dataclass(frozen=True)
-class Bases:
-    """Pretrain bases that come with the package and write them with their sidecars."""
-
-    seeds: str = "0:9"
-    """A:B, the seeds A to B-1."""
-    set: str = "base"
-    """Which: "base" for the default ones, or those that a single finding needs."""
-    out: Path = Path("minisub-bases")
-    """The folder; minisub's own is minisub/bundled."""
-    workers: int = 0
-    """Processes of one thread each; 0 for one a core."""
-
-
-Command = (
-    Annotated[List, tyro.conf.subcommand("list")]
-    | Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
-    | Annotated[App, tyro.conf.subcommand("app")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Bases, tyro.conf.subcommand("bases")]
-)
+if TYPE_CHECKING:
+    from minisub.findings import Finding
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -125,10 +35,14 @@ def main(args: Sequence[str] | None = None) -> int:
             return _run(command)
         if isinstance(command, Reproduce):
             return _reproduce(command)
+        if isinstance(command, Sweep):
+            return _sweep(command)
         if isinstance(command, App):
             return _app(command)
         if isinstance(command, Export):
             return _export(command)
+        if isinstance(command, Bench):
+            return _bench(command)
         return _bases(command)
     except MinisubError as error:
         print(f"minisub: {error}", file=sys.stderr)
@@ -141,7 +55,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parse(args: Sequence[str] | None) -> "List | Run | Reproduce | App | Export | Bases":
+def _parse(
+    args: Sequence[str] | None,
+) -> Command:
     """tyro's answer, with its boxed errors told in one line."""
     said = io.StringIO()
     try:
@@ -170,6 +86,14 @@ def seed_range(text: str, quick: bool = False) -> list[int]:
     if first >= last:
         raise MinisubError(f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8")
     return list(range(first, min(last, first + 2) if quick else last))
+
+
+def _finding(name: str) -> "Finding":
+    from minisub.findings import FINDINGS
+
+    if name not in FINDINGS:
+        raise MinisubError(f"FINDING is {name!r}, allowed: {', '.join(FINDINGS)}")
+    return FINDINGS[name]
 
 
 def _workers(count: int) -> int | None:
@@ -258,12 +182,10 @@ def _perform(
 
 
 def _run(command: Run) -> int:
-    from minisub.findings import FINDINGS
 
     seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
     device = _device(command.device)
-    if command.finding not in FINDINGS:
-        raise MinisubError(f"FINDING is {command.finding!r}, allowed: {', '.join(FINDINGS)}")
+    finding = _finding(command.finding)
     for option, path in (("--json", command.json), ("--plot", command.plot)):
         if path and path.is_dir():
             raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
@@ -279,7 +201,7 @@ def _run(command: Run) -> int:
     if command.json:
         result.write(command.json)
     if command.plot:
-        write(command.plot, plots.image(FINDINGS[result.finding].plot(result), kind))
+        write(command.plot, plots.image(finding.plot(result), kind))
     return 0
 
 
@@ -309,6 +231,61 @@ def _reproduce(command: Reproduce) -> int:
     return 0
 
 
+def _sweep(command: Sweep) -> int:
+    from minisub import sweep
+
+    seeds, workers, device = (
+        seed_range(command.seeds),
+        _workers(command.workers),
+        _device(command.device),
+    )
+    study = _finding(command.finding).study
+    if command.arms:
+        wanted = ["all", *(name.strip() for name in command.arms.split(";"))]
+        unknown = [n for n in wanted if n not in {arm.name for arm in study.arms}]
+        if unknown:
+            known = "; ".join(arm.name for arm in study.arms)
+            raise MinisubError(f"--arms has {unknown[0]!r}, allowed: {known}")
+        study = replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
+    settings = sweep.parse(study.config, command.set)
+    jobs = len(sweep.points(study, settings)) * len(seeds)
+    _writable("--out", command.out)
+    store = _store(command.store)
+    with _cluster(command.cluster) as executor, tqdm(total=jobs, unit="job", leave=False) as bar:
+        found = sweep.sweep(
+            study,
+            settings,
+            seeds,
+            store,
+            executor,
+            workers,
+            lambda: bar.update() and None,
+            device,
+        )
+    found.write(command.out)
+    write(command.out / "sweep.svg", plots.image(plots.sweep(found), "svg"))
+    print(found.table(), f"The table is {command.out / 'sweep.csv'}", sep="\n\n")
+    return 0
+
+
+@contextlib.contextmanager
+def _cluster(address: str) -> Iterator[Executor | None]:
+    """An executor on a Dask cluster; None without an address."""
+    if not address:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MinisubError("--cluster needs Dask: pip install 'minisub[cluster]'") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise MinisubError(f"--cluster is {address!r}: nothing answers there ({error})") from None
+    with client:
+        yield client.get_executor()
+
+
 def _app(command: App) -> int:
     from minisub import gallery
 
@@ -326,6 +303,34 @@ def _export(command: Export) -> int:
     _writable("DIR", command.out)
     print(f"The course is {gallery.export(command.out, command.offline)[-1]}")
     return 0
+
+
+MARKED = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
+
+
+def _bench(command: Bench) -> int:
+    import tempfile
+
+    from minisub import bench, peers
+
+    if command.into and not (command.into.is_file() and MARKED.search(command.into.read_text())):
+        raise MinisubError(f"--into is {command.into}, allowed: a file with <!-- bench --> lines")
+    with tqdm(desc="turns", unit="turn", leave=False) as bar, tempfile.TemporaryDirectory() as new:
+        found, machine = bench.race(tick=bar.update), bench.machine()
+        grown, seeds = [], None
+        if not command.quick:
+            grown = bench.growth(bar.update)
+            ours = bench.seed_ours(Store(Path(new)))
+            seeds = {"ours": ours, "plain": peers.seed_plain(bar.update)}
+    table, short = bench.markdown(found, machine, grown, seeds), False
+    print(table)
+    for what, ratio, least in bench.judged(found, seeds):
+        short |= ratio < least
+        print(f"{'missed ' if ratio < least else 'reached'}  {what}: {ratio:.2f} x, bar {least:g}")
+    if command.into:
+        text = command.into.read_text()
+        write(command.into, MARKED.sub(lambda m: m[1] + "\n" + table + "\n" + m[2], text).encode())
+    return 1 if short else 0
 
 
 def _bases(command: Bases) -> int:

@@ -5,7 +5,9 @@ Figures are made without pyplot, which keeps global state that notebooks' thread
 
 import html
 import io
+import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -16,10 +18,14 @@ from minisub import stats
 from minisub.measure import Array
 from minisub.result import Result
 
+if TYPE_CHECKING:
+    from minisub.sweep import Sweep
+
 mpl.rcParams["svg.hashsalt"] = "minisub"  # the same figure is the same file
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
+SERIES = (BLUE, ORANGE, GREEN, INK, "#CC79A7", "#E69F00", "#56B4E9", GREY)
 COLOURS = {
     "all": BLUE,
     "sampled": BLUE,
@@ -239,3 +245,36 @@ def lit_lists(
             f"{cells}</div>"
         )
     return f'<div style="font-family:monospace;font-size:0.95rem">{"".join(lines)}</div>'
+
+
+def sweep(found: "Sweep") -> Figure:
+    """Transfer against the first setting, a line an arm; a panel for each value of the rest."""
+    first, *others = found.settings
+    combined = itertools.product(*(found.settings[name] for name in others))
+    rest = [dict(zip(others, values, strict=True)) for values in combined]
+    wide = min(3, len(rest))
+    high = -(-len(rest) // wide)
+    figure = Figure(figsize=(4.6 * wide + 1.2, 3.2 * high), layout="constrained")
+    panels = figure.subplots(high, wide, squeeze=False, sharey=True)
+    values = found.settings[first]
+    for panel, fixed in zip(panels.flat, rest, strict=False):
+        for i, arm in enumerate(found.arms):
+            each = [found.values({first: v, **fixed}, arm) for v in values]
+            spans = np.array([stats.interval(e) for e in each])
+            colour, mark = SERIES[i % len(SERIES)], "os^Dv<>P"[i % 8]
+            panel.plot(
+                range(len(values)), [np.mean(e) for e in each], mark + "-", color=colour, label=arm
+            )
+            if np.isfinite(spans).all():
+                panel.vlines(range(len(values)), spans[:, 0], spans[:, 1], color=colour, alpha=0.5)
+        panel.axhline(0, color=INK, linewidth=0.8)
+        panel.set_xticks(range(len(values)), [str(v) for v in values])
+        panel.set_xlabel(first, fontsize=9)
+        panel.set_ylabel("transfer, nats", fontsize=9)
+        panel.set_title(", ".join(f"{k} = {v}" for k, v in fixed.items()), loc="left", fontsize=9)
+        tidy(panel)
+    for panel in list(panels.flat)[len(rest) :]:
+        panel.set_visible(False)
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8)
+    return figure

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+CORES = os.cpu_count() or 1
 THREADS = 2  # for one job alone: more gain nothing at this size
 Tick = Callable[[], None]  # called at each piece of work that is done
 
@@ -27,11 +28,10 @@ def run(
     notebook, runs in threads here. One item alone, of no said workers, gets two threads of torch.
     The first error ends the other processes at once.
     """
-    cores = os.cpu_count() or 1
     alone = workers is None and len(items) == 1
-    workers = min(workers or cores, len(items))
+    workers = min(workers or CORES, len(items))
     if workers <= 1 or not _can_travel(job):
-        before, threads = torch.get_num_threads(), min(cores, THREADS) if alone else 1
+        before, threads = torch.get_num_threads(), min(CORES, THREADS) if alone else 1
         try:
             start = torch.set_num_threads, (threads,)
             with ThreadPoolExecutor(max(1, workers), "", *start) as executor:
@@ -74,12 +74,17 @@ def _can_travel(job: Callable[..., Any]) -> bool:
     return True
 
 
+def executor(workers: int) -> ProcessPoolExecutor:
+    """Processes of one thread each, which end with this one."""
+    return ProcessPoolExecutor(workers, mp.get_context("spawn"), _start)
+
+
 def _listen(ticks: Any, tick: Tick) -> None:
     while ticks.get():
         tick()
 
 
-def _start(ticks: Any, stop: Any) -> None:
+def _start(ticks: Any = None, *stops: Any) -> None:
     global _ticks
     _ticks = ticks
     torch.set_num_threads(1)  # for models this small a process a core beats threads
@@ -87,7 +92,7 @@ def _start(ticks: Any, stop: Any) -> None:
     assert parent is not None
 
     def follow() -> None:
-        wait([parent.sentinel, stop])
+        wait([parent.sentinel, *stops])
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

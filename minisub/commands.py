@@ -1,0 +1,141 @@
+"""What the command line takes: one dataclass a command, whose fields are its options."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class List:
+    """Name the findings, each with its claim in one line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run one finding; print its table of arms and its table of claims."""
+
+    finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
+    """A finding out of `minisub list`."""
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
+    quick: bool = False
+    """A first look: two of the seeds, half the lists, steps and biases."""
+    json: Path | None = None
+    """Write the result to this file."""
+    plot: Path | None = None
+    """Draw the finding's figure into this file, .svg or .png."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
+    store: Path | None = None
+    """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Run all findings: a table of claims, and in --out the report, figures and results."""
+
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1."""
+    quick: bool = False
+    """A first look: two of the seeds, two biases each, half the lists and steps."""
+    out: Path = Path("minisub-out")
+    """The folder for the report (one HTML file), the figures and the results."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
+    store: Path | None = None
+    """Where bases, teachers and students are kept."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Run a finding at every combination of settings; one tidy table and a plot in --out."""
+
+    finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
+    """A finding out of `minisub list`."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """NAME=VALUE,VALUE,... such as student.rank=1,2,full or world.wordings=4,8; may be repeated."""
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1."""
+    arms: str = ""
+    """Only these arms and `all`, separated by semicolons; default: every arm of the finding."""
+    out: Path = Path("minisub-sweep")
+    """The folder for sweep.csv, sweep.jsonl and sweep.svg."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+    cluster: str = ""
+    """The address of a Dask scheduler to run on (extra `cluster`), such as tcp://host:8786."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps."""
+    store: Path | None = None
+    """Where results are kept; on a cluster a folder that all workers reach."""
+
+
+@dataclass(frozen=True)
+class App:
+    """Serve the course's notebooks on this machine: a gallery, or one of them."""
+
+    notebook: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK")] = ""
+    """Its number, such as 03; without one, all of them."""
+    host: str = "127.0.0.1"
+    """Who may come: this machine only by default."""
+    port: int = 2718
+    """The port to listen at."""
+    headless: bool = False
+    """Do not open a browser."""
+    edit: bool = False
+    """Open the one notebook with its code, to change it."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the course as static HTML with all outputs, and an index page."""
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The folder."""
+    offline: bool = False
+    """Copy marimo's front end (28 MB) too: pages that need a web server, but not the net."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Time minisub beside plain torch and its peers; exit status 1 where it misses its mark.
+
+    The peers come with `pip install minisub[bench]`.
+    """
+
+    quick: bool = False
+    """The race alone: not how time grows, nor a whole seed (some eight minutes)."""
+    into: Path | None = None
+    """Put the tables into this Markdown file, between its lines <!-- bench --> and <!-- end -->."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Pretrain bases that come with the package and write them with their sidecars."""
+
+    seeds: str = "0:9"
+    """A:B, the seeds A to B-1."""
+    set: str = "base"
+    """Which: "base" for the default ones, or those that a single finding needs."""
+    out: Path = Path("minisub-bases")
+    """The folder; minisub's own is minisub/bundled."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+
+
+Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[App, tyro.conf.subcommand("app")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Bases, tyro.conf.subcommand("bases")]
+)

@@ -1,0 +1,221 @@
+"""Sweeps: a study at every combination of some settings, on any executor.
+
+    sweep(FINDINGS["limits"].study, {"student.rank": [1, 2, 0]}, range(8), executor=mine)
+
+A job is one point of the grid on one seed: all arms of the study, each trained as a stack. Workers
+write into the store themselves, so that whatever dies costs only what was in flight.
+"""
+
+import csv
+import functools
+import io
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from minisub import base, pool, stats
+from minisub.arm import Config, changed
+from minisub.base import Pretraining
+from minisub.pool import Tick
+from minisub.store import Json, MinisubError, Store, write
+from minisub.study import Study, run_seed
+from minisub.tables import grid as columns
+from minisub.tables import span
+
+# What a setting may be called for short.
+SHORT = {"world": "pretraining.world", "size": "pretraining.size", "teacher": "teaching"}
+ATTEMPTS = 5  # at a grid whose pool of processes breaks, before it is given up
+
+Settings = Mapping[str, Sequence[Any]]
+
+
+def full(name: str) -> str:
+    """The dotted name of a setting in the configuration."""
+    head, dot, rest = name.partition(".")
+    return SHORT.get(head, head) + dot + rest
+
+
+def parse(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Settings out of "name=value,value"; MinisubError for a name or value that cannot be."""
+    settings: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals or not values:
+            raise MinisubError(f"--set is {text!r}, allowed: NAME=VALUE,VALUE,...")
+        try:
+            changed(config, {full(name): None})
+            now = functools.reduce(getattr, full(name).split("."), config)
+        except (ValueError, AttributeError) as error:
+            raise MinisubError(f"--set is {text!r}: {error}") from None
+        settings[name] = [_value(name, now, value) for value in values.split(",")]
+    return settings
+
+
+def _value(name: str, now: Any, text: str) -> Any:
+    """Read as the kind that the setting has now."""
+    if text == "full" and name.endswith("rank"):
+        return 0
+    kinds = {"bool": ("true", "false"), "int": int, "float": float, "str": str}
+    read: Any = kinds.get(type(now).__name__)
+    if read is None:
+        raise MinisubError(f"--set {name}: a {type(now).__name__} cannot be swept")
+    try:
+        return read.index(text.lower()) == 0 if isinstance(read, tuple) else read(text)
+    except ValueError:
+        kind = type(now).__name__
+        raise MinisubError(f"--set {name} has {text!r}, allowed: values of kind {kind}") from None
+
+
+def points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:
+    """Each combination of values, and the study there. MinisubError for one that cannot be."""
+    found = []
+    for values in itertools.product(*settings.values()):
+        point = dict(zip(settings, values, strict=True))
+        try:
+            config = changed(study.config, {full(n): v for n, v in point.items()})
+            found.append((point, replace(study, config=config)))
+        except ValueError as error:
+            raise MinisubError(f"{_told(point)} cannot be: {error}") from None
+    return found
+
+
+def _told(point: Json) -> str:
+    return ", ".join(f"{name}={value}" for name, value in point.items())
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep found. `rows`: one for each point, seed and arm, settings first."""
+
+    name: str
+    settings: dict[str, list[Any]]
+    rows: list[Json]
+
+    def csv(self) -> str:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+    def jsonl(self) -> str:
+        return "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
+
+    def write(self, folder: Path) -> None:
+        """sweep.csv and sweep.jsonl, the same table."""
+        write(folder / "sweep.csv", self.csv().encode())
+        write(folder / "sweep.jsonl", self.jsonl().encode())
+
+    def values(self, point: Json, arm: str, measure: str = "transfer") -> list[float]:
+        """One value a seed."""
+        wanted = {**point, "arm": arm}.items()
+        fits = [row[measure] for row in self.rows if all(row[k] == v for k, v in wanted)]
+        return [math.nan if v is None else float(v) for v in fits]
+
+    @property
+    def points(self) -> list[Json]:
+        names = list(self.settings)
+        return [
+            dict(zip(names, v, strict=True)) for v in itertools.product(*self.settings.values())
+        ]
+
+    @property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(row["arm"] for row in self.rows))
+
+    def table(self) -> str:
+        """Means over seeds with intervals, a line for each point and arm."""
+        rows = []
+        for point in self.points:
+            for arm in self.arms:
+                texts = []
+                for measure, form in (("transfer", "+.2f"), ("retained", ".0%")):
+                    each = self.values(point, arm, measure)
+                    texts.append(span(float(np.mean(each)), *stats.interval(each), form))
+                rows.append((*map(str, point.values()), arm, *texts))
+        return columns((*self.settings, "arm", "transfer, nats [95 %]", "retained [95 %]"), rows)
+
+
+def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list[Json]:
+    """One point of the grid on one seed: its rows of the table."""
+    torch.set_num_threads(1)  # a worker a core
+    [found] = run_seed([study], store, seed, device=device)
+    return [
+        {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
+        for row in found["rows"]
+    ]
+
+
+def _base(how: Pretraining, store: Store, seed: int, device: str) -> None:
+    torch.set_num_threads(1)
+    base.load(how, seed, store, device)
+
+
+def sweep(
+    study: Study,
+    settings: Settings,
+    seeds: Sequence[int],
+    store: Store | None = None,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    tick: Tick = lambda: None,
+    device: str = "cpu",
+) -> Sweep:
+    """Run a study at every combination of settings, on every seed. `tick()` after each job.
+
+    `executor` is any of `concurrent.futures`, such as `dask.distributed.Client().get_executor()`;
+    its workers must reach the store's folder. By default a pool of `workers` processes of one
+    thread each, which is made anew when one of them is killed.
+    """
+    store, grid = store or Store.default(), points(study, settings)
+    # A base that several points need is made once, before any of them.
+    needed = {(s.config.pretraining, n) for _, s in grid for n in seeds}
+    if any(arm.foreign for arm in study.arms):
+        needed |= {(how, seed + 1) for how, seed in needed}
+    first = [
+        functools.partial(_base, how, store, seed, device)
+        for how, seed in needed
+        if not base.there(how, seed, store)
+    ]
+    _each(first, executor, workers, lambda: None)
+    jobs = [functools.partial(job, s, p, store, seed, device) for p, s in grid for seed in seeds]
+    rows = _each(jobs, executor, workers, tick)
+    return Sweep(
+        study.name, {n: list(v) for n, v in settings.items()}, [r for rs in rows for r in rs]
+    )
+
+
+def _each(
+    jobs: Sequence[Callable[[], Any]], executor: Executor | None, workers: int | None, tick: Tick
+) -> list[Any]:
+    """What every job returns, in order."""
+    done: dict[int, Any] = {}
+    for attempt in range(ATTEMPTS):
+        left = [i for i in range(len(jobs)) if i not in done]
+        if not left:
+            break
+        own = executor or pool.executor(min(workers or pool.CORES, len(left)))
+        futures = {own.submit(jobs[i]): i for i in left}
+        try:
+            for future in as_completed(futures):
+                done[futures[future]] = future.result()
+                tick()
+        except BrokenExecutor as error:  # a process was killed: the others' work is in the store
+            if executor is not None or attempt == ATTEMPTS - 1:
+                raise MinisubError(f"the workers died, again and again: {error}") from None
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        finally:
+            if executor is None:
+                own.shutdown(wait=False, cancel_futures=True)
+    return [done[i] for i in range(len(jobs))]
