@@ -11,14 +11,14 @@ no meaning for that teacher, so masked arms have the control of the same arm wit
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from minisub import base, pool
 from minisub.arm import Arm, Config, changed
 from minisub.lab import SOURCES, Lab
 from minisub.pool import Tick
 from minisub.result import Result
-from minisub.store import Json, Store, code_version
+from minisub.store import Json, Store, code_version, digest
 
 Probe = Callable[[Lab], list[Json]]
 
@@ -72,7 +72,11 @@ def run_all(
     device: str = "cpu",
 ) -> list[Result]:
     """As `Study.run`, for several studies at once: a seed's job is all of them."""
-    job = functools.partial(run_seed, tuple(studies), store or Store.default(), device=device)
+    store = store or Store.default()
+    alone = len(seeds) == 1 and workers is None and pool.CORES > 1
+    if alone and _share_out(studies, store, seeds[0], tick, device):
+        tick = _quietly
+    job = functools.partial(run_seed, tuple(studies), store, device=device)
     done = pool.run(job, list(seeds), workers, tick)
     return [
         Result(
@@ -88,6 +92,64 @@ def run_all(
         )
         for study, found in zip(studies, zip(*done, strict=True), strict=True)
     ]
+
+
+def _quietly() -> None:
+    """Somebody else has told."""
+
+
+def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, device: str) -> bool:
+    """Train all that one seed needs into the store, spread over the cores; whether that was done.
+
+    Teachers and lists of a study's own configuration are made here, by threads; whoever trains
+    an arm with another one makes its own.
+    """
+    owed: dict[Config, dict[str, tuple[Arm, int]]] = {}  # and how many arms each settles
+    sampled: dict[Config, set[bool]] = {}
+    for study in studies:
+        for arm in study.arms:
+            config, plain = changed(study.config, arm.changes), replace(arm, mask=None)
+            units = owed.setdefault(config, {})
+            for unit in (plain, plain if arm.name == "control" else arm):
+                spec = unit.spec()
+                if spec is None:
+                    return False
+                units.setdefault(digest(spec), (unit, 0))
+            units[digest(spec)] = unit, units[digest(spec)][1] + 1
+            sampled.setdefault(config, set()).add(arm.sampled)
+    own = dict.fromkeys(study.config for study in studies)
+    for config in own:
+        lab = Lab(config, seed, store, None, device)
+        make = [functools.partial(lab.data, which) for which in sorted(sampled.get(config, ()))]
+        pool.run(lambda i, tick, make=make: make[i]() and None, range(len(make)), None, _quietly)
+    shares: list[list[tuple[Config, Arm, int]]] = [[] for _ in range(pool.CORES)]
+    for config, units in owed.items():
+        each = [(config, *unit) for unit in units.values()]
+        if config in own:
+            for one in each:
+                min(shares, key=len).append(one)
+        else:
+            min(shares, key=len).extend(each)
+    job = functools.partial(_learn, shares, store, seed, device=device)
+    pool.run(job, range(pool.CORES), None, tick)
+    return True
+
+
+def _learn(
+    shares: Sequence[Sequence[tuple[Config, Arm, int]]],
+    store: Store,
+    seed: int,
+    share: int,
+    tick: Tick,
+    device: str,
+) -> None:
+    """One process's share of what one seed needs."""
+    labs: dict[Config, Lab] = {}
+    for config, arm, settles in shares[share]:
+        lab = labs.setdefault(config, Lab(config, seed, store, None, device))
+        lab.learned(arm)
+        for _ in range(settles):
+            tick()
 
 
 def run_seed(

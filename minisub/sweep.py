@@ -50,10 +50,12 @@ def parse(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]:
         name, equals, values = text.partition("=")
         if not equals or not values:
             raise MinisubError(f"--set is {text!r}, allowed: NAME=VALUE,VALUE,...")
+        now: Any = config
+        for part in full(name).split("."):
+            now = getattr(now, part, None)
         try:
-            changed(config, {full(name): None})
-            now = functools.reduce(getattr, full(name).split("."), config)
-        except (ValueError, AttributeError) as error:
+            changed(config, {full(name): now})
+        except ValueError as error:
             raise MinisubError(f"--set is {text!r}: {error}") from None
         settings[name] = [_value(name, now, value) for value in values.split(",")]
     return settings

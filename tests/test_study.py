@@ -1,5 +1,6 @@
 """Studies: arms differ in what they say and in nothing else; the store and resuming."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import torch
 
 from minisub import base, pool
 from minisub.arm import Arm, Config, changed
+from minisub.data import Data
 from minisub.divergence import divergence_only, without_divergence
 from minisub.findings import FINDINGS
 from minisub.lab import Lab
@@ -142,6 +144,36 @@ def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_p
     here = Study(arms, small).run([100, 101], Store(tmp_path), workers=1)
     for a, b in zip(apart.rows, here.rows, strict=True):
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_one_seed_is_spread_over_the_cores(
+    tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same rows and ticks as in one process, also where an arm changes the configuration."""
+    monkeypatch.setattr(pool, "CORES", 2)
+    small = replace(tiny, lists=64, biases=2, student=replace(tiny.student, steps=5))
+    arms = [*ARMS[:3], Arm("few", changes={"lists": 32})]
+    ticks: list[int] = []
+    apart = Study(arms, small).run([100], Store(tmp_path / "a"), tick=lambda: ticks.append(1))
+    here = Study(arms, small).run([100], Store(tmp_path / "b"), workers=1)
+    assert len(ticks) == len(arms)
+    for a, b in zip(apart.rows, here.rows, strict=True):
+        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_functions_of_a_script_do_not_travel(tiny: Config, store: Store) -> None:
+    """Another process may not have them: notebooks' cells are such functions."""
+
+    def mine(data: Data) -> torch.Tensor:
+        return data.position == 0
+
+    mine.__module__, mine.__qualname__ = "__main__", "mine"
+    sys.modules["__main__"].mine = mine  # type: ignore[attr-defined]
+    try:
+        result = Study([Arm("all"), Arm("mine", mask=mine)], tiny).run([100, 101], store, workers=2)
+    finally:
+        del sys.modules["__main__"].mine  # type: ignore[attr-defined]
+    assert len(result.values("mine")) == 2
 
 
 def _slow_unless_seven(item: int, tick: Callable[[], None]) -> int:

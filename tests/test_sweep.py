@@ -1,0 +1,152 @@
+"""Sweeps: every point once, the same numbers on any executor, and nothing lost with a worker."""
+
+import csv
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minisub import divergence, plots
+from minisub.arm import Arm, Config
+from minisub.base import load
+from minisub.lab import Lab
+from minisub.store import MinisubError, Store
+from minisub.study import Study
+from minisub.sweep import Sweep, full, parse, points, sweep
+
+
+@pytest.fixture(scope="module")
+def study(tiny: Config) -> Study:
+    small = replace(tiny, lists=64, biases=1, exam=8, student=replace(tiny.student, steps=4))
+    return Study([Arm("all"), Arm("less", mask=divergence.without_divergence)], small, "tiny")
+
+
+GRID = {"student.rank": [0, 1], "lists": [32, 64], "student.lr": [1e-3, 2e-3]}
+
+
+@pytest.fixture(scope="module")
+def plain(study: Study, store: Store) -> Sweep:
+    """In this process."""
+    return sweep(study, GRID, [100, 101], store, ThreadPoolExecutor(1))
+
+
+def test_the_table_has_every_point_seed_and_arm(plain: Sweep, tmp_path: Path) -> None:
+    assert len(plain.rows) == 8 * 2 * 2
+    plain.write(tmp_path)
+    with (tmp_path / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (tmp_path / "sweep.jsonl").read_text().splitlines()]
+    assert lines == plain.rows
+    assert [float(r["transfer"]) for r in rows] == [r["transfer"] for r in plain.rows]
+    assert list(rows[0])[:5] == [*GRID, "seed", "arm"]
+    assert all(r["retained"] == 1 for r in plain.rows if r["arm"] == "all")
+    assert "student.rank" in plain.table()
+
+
+def test_a_point_is_what_the_study_gives_there(plain: Sweep, study: Study, store: Store) -> None:
+    config = replace(study.config, lists=32, student=replace(study.config.student, rank=1, lr=1e-3))
+    alone = replace(study, config=config).run([100, 101], store, workers=1)
+    at = {"student.rank": 1, "lists": 32, "student.lr": 1e-3}
+    assert plain.values(at, "less") == alone.values("less")
+
+
+def test_the_plot_has_a_panel_for_each_value_of_the_rest(plain: Sweep) -> None:
+    figure = plots.sweep(plain)
+    assert len([a for a in figure.axes if a.get_visible()]) == 4
+    assert figure.axes[0].get_xlabel() == "student.rank"
+
+
+def test_a_killed_process_costs_what_was_in_flight(
+    study: Study, plain: Sweep, store: Store, tmp_path: Path
+) -> None:
+    """Its pool breaks and is made anew; the numbers are the same."""
+    new = Store(tmp_path)
+    for seed in (100, 101):  # what takes long is there
+        key = Lab(study.config, seed, store)
+        load(key.config.pretraining, seed, store)
+    for path in (store.folder / "bases").iterdir():
+        target = tmp_path / "bases" / path.name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    killed: list[int] = []
+
+    def kill() -> None:
+        import multiprocessing as mp
+
+        if not killed:
+            victim = mp.active_children()[0]
+            killed.append(victim.pid or 0)
+            os.kill(victim.pid or 0, signal.SIGKILL)
+
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 4:
+            kill()
+
+    found = sweep(study, GRID, [100, 101], new, workers=2, tick=tick)
+    assert killed
+    for a, b in zip(found.rows, plain.rows, strict=True):
+        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
+    study: Study, plain: Sweep, store: Store
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+
+        def kill() -> None:
+            time.sleep(1)
+            os.kill(pids[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        grid = {**GRID, "student.beta1": [0.9, 0.8]}
+        found = sweep(study, grid, [100, 101], store, client.get_executor())
+        killer.join()
+    same = [r for r in found.rows if r["student.beta1"] == 0.9]
+    assert len(found.rows) == 2 * len(plain.rows)
+    for a, b in zip(same, plain.rows, strict=True):
+        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_settings_are_read_as_what_they_are_now(tiny: Config) -> None:
+    assert full("world.wordings") == "pretraining.world.wordings"
+    assert parse(tiny, ["student.rank=1,full", "world.wordings=4,8", "student.lr=1e-3"]) == {
+        "student.rank": [1, 0],
+        "world.wordings": [4, 8],
+        "student.lr": [1e-3],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("student.rank", "allowed: NAME=VALUE"),
+        ("student.rank=", "allowed: NAME=VALUE"),
+        ("student.rang=1", "there is no 'rang' to change"),
+        ("student.rank.x=1", "there is no 'x' to change"),
+        ("student.rank=two", "allowed: values of kind int"),
+        ("student=1", "cannot be swept"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny: Config, text: str, said: str) -> None:
+    with pytest.raises(MinisubError, match=said):
+        parse(tiny, [text])
+
+
+def test_a_combination_that_cannot_be_is_refused_before_the_run(study: Study) -> None:
+    with pytest.raises(MinisubError, match=r"size\.heads=3 cannot be: width 16 does not divide"):
+        points(study, {"size.heads": [2, 3]})
