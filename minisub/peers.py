@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from minisub import base
 from minisub.arm import Arm, Config
-from minisub.loss import Corpus
+from minisub.loss import Corpus, by_autograd, by_hand
 from minisub.model import Shape, Size, Stack
 from minisub.store import Store
-from minisub.train import train, trainable
+from minisub.train import Way, train, trainable
 from minisub.world import generator
 
 STACK = 36  # students at once
@@ -36,7 +36,9 @@ def lessons(shape: Shape, predicted: int, members: int = 1, rows: int = ROWS) ->
 # Contenders -----------------------------------------------------------------------------------
 
 
-def ours(members: int, size: Size | None = None) -> Steps:
+def ours(
+    members: int, size: Size | None = None, trains: str = "blocks.", way: Way = by_hand
+) -> Steps:
     how = Config()
     shape = how.pretraining.shape
     if size is None:
@@ -46,12 +48,12 @@ def ours(members: int, size: Size | None = None) -> Steps:
         start = Stack.init(shape, generator(0, "bench weights"))
     model = start.repeat(members)
     corpus = lessons(shape, how.pretraining.world.completion, members)
-    moves = trainable(model, [{"blocks.": 1.0}] * members)
+    moves = trainable(model, [{trains: 1.0}] * members)
 
     def steps(count: int) -> float:
         begun = time.perf_counter()
         of = replace(how.student, steps=count)
-        train(model, [corpus], of, generator(0, "order"), mask=moves)
+        train(model, [corpus], of, generator(0, "order"), mask=moves, way=way)
         return (time.perf_counter() - begun) / count / members
 
     return steps
@@ -204,12 +206,14 @@ def lens() -> Steps:
 
 ONE = "minisub, one student"
 MANY = f"minisub, a stack of {STACK}"
+AUTO = f"{MANY}, by autograd"
 PLAIN, GPT2 = "torch.nn.TransformerEncoderLayer", "transformers GPT-2"
 TRAINER, LENS = "transformers Trainer", "TransformerLens"
 # The module that a contender needs, how it is made, and its steps in a round.
 CONTENDERS: dict[str, tuple[str, Callable[[], Steps], int]] = {
     MANY: ("torch", lambda: ours(STACK), 8),
     ONE: ("torch", lambda: ours(1), 60),
+    AUTO: ("torch", lambda: ours(STACK, way=by_autograd), 8),
     PLAIN: ("torch", plain, 60),
     GPT2: ("transformers", gpt2, 60),
     TRAINER: ("accelerate", trainer, 60),
