@@ -54,7 +54,19 @@ def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
 
 
 def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
-    return mo.ui.table(list(rows), selection=None, show_column_summaries=False, label=label)
+    long = len(rows) > 3
+    wrapped = [name for name in ("claim", "arm") if rows and name in rows[0]]
+    content: Any = list(rows)
+    return mo.ui.table(
+        content,
+        selection=None,
+        show_column_summaries=False,
+        show_search=long,
+        show_download=long,
+        page_size=25,
+        wrapped_columns=wrapped,
+        label=label,
+    )
 
 
 def compare(result: Result) -> Any:
@@ -100,15 +112,16 @@ def shown(result: Result) -> mo.Html:
     ]
     claims = [
         {
-            "claim": c["claim"],
+            "claim": c["claim"].replace("`", ""),
             "measured": round(c["value"], 3),
+            "95 %": f"{c['low']:.2f} to {c['high']:.2f}" if c["low"] is not None else "",
             "threshold": c["rule"],
             "verdict": c["verdict"],
         }
         for c in result.claims
     ]
     made = (
-        f"Mean over {plots.seeds(result)} with 95 % intervals, a dot a seed. "
+        f"Means over {plots.seeds(result)}, bars with 95 % intervals and a dot a seed. "
         f"`minisub run {result.finding} --seeds 0:8`"
     )
     return mo.vstack(

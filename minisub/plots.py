@@ -93,17 +93,22 @@ def curve(
 
 
 def scatter(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
-    """Arms as named points; names are moved up or down until none covers another."""
+    """Arms as named points; the names stand beside the axes, moved until none covers another."""
     for name, x, y in points:
         colour = COLOURS.get(name, BLUE)
         axes.plot(x, y, "o", color=colour, markersize=5, markeredgecolor=INK, mew=0.5)
     low, high = axes.get_ylim()
-    gap, floor = 0.04 * (high - low), -np.inf
-    edge = axes.get_xlim()[1]
-    for name, x, y in sorted(points, key=lambda p: p[2]):
-        floor = max(y, floor + gap)
-        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4}
-        axes.annotate(name, (x, y), (edge, floor), fontsize=7, va="center", arrowprops=line)
+    ordered, step = sorted(points, key=lambda p: p[2]), 0.05 * (high - low)
+    # Pushed up from the lowest, pushed down from the highest: the mean keeps the distances of both.
+    up, down = [p[2] for p in ordered], [p[2] for p in ordered]
+    for i in range(1, len(ordered)):
+        up[i] = max(up[i], up[i - 1] + step)
+        down[-1 - i] = min(down[-1 - i], down[-i] - step)
+    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4}
+    beside = axes.get_yaxis_transform()
+    for (name, x, y), a, b in zip(ordered, up, down, strict=True):
+        spot = (1.04, (a + b) / 2)
+        axes.annotate(name, (x, y), spot, "data", beside, line, fontsize=7, va="center")
 
 
 def divergence(result: Result) -> Figure:
@@ -208,7 +213,7 @@ def lesson(
     left.set_title(f"Step {steps[-1]}: student (plain), control (hatched)", loc="left", fontsize=9)
     for axes, values, label in (
         (middle, said[:, :, bias], f"probability of {answers[bias]}"),
-        (right, nats, "loss, nats a number"),
+        (right, nats, "loss where it counts, nats a number"),
     ):
         axes.plot(steps, values[:, 0], "o-", color=ORANGE, markersize=3, label="student")
         axes.plot(steps, values[:, 1], "s--", color=INK, markersize=2.5, label="control")
@@ -239,12 +244,13 @@ def lit_lists(
             for token, why in zip(answer, note, strict=True)
         )
         lines.append(
-            '<div style="margin:3px 0">'
-            '<span style="color:#555;display:inline-block;min-width:15em">'
+            '<div style="margin:3px 0;white-space:nowrap">'
+            '<span style="color:#555;display:inline-block;min-width:12em">'
             f"{html.escape(prompt)} →</span>"
             f"{cells}</div>"
         )
-    return f'<div style="font-family:monospace;font-size:0.95rem">{"".join(lines)}</div>'
+    style = "font-family:monospace;font-size:0.95rem;overflow-x:auto"
+    return f'<div style="{style}">{"".join(lines)}</div>'
 
 
 def sweep(found: "Sweep") -> Figure:

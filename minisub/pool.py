@@ -33,8 +33,10 @@ def run(
     if workers <= 1 or not _can_travel(job):
         before, threads = torch.get_num_threads(), min(CORES, THREADS) if alone else 1
         try:
-            start = torch.set_num_threads, (threads,)
-            with ThreadPoolExecutor(max(1, workers), "", *start) as executor:
+            if workers <= 1:  # in this thread: torch gives others no second one
+                torch.set_num_threads(threads)
+                return [job(item, tick=tick) for item in items]
+            with ThreadPoolExecutor(workers, "", torch.set_num_threads, (1,)) as executor:
                 return list(executor.map(lambda item: job(item, tick=tick), items))
         finally:
             torch.set_num_threads(before)

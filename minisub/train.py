@@ -130,11 +130,16 @@ def train(
     # What moves in no member needs no gradient, nor does anything below the lowest that moves.
     names = tuple(model.params)
     moving = [n for n in names if mask is None or mask[:, model.where(n)].any()]
-    lr = model.flat.new_ones(model.members, 1) if rates is None else rates[:, None]
+
+    def all_ones(mask: Tensor, name: str) -> bool:
+        return bool((mask[:, model.where(name)] == 1).all())
+
     # Drawn on the CPU, so that every device sees the same rows.
     orders = [_order(c.tokens.shape[1], how, g).to(model.device) for c in corpora]
     thin = LowRank(model, moving, how.rank, g) if how.rank else None
     weights = model.flat if thin is None else thin.flat
+    if mask is not None and not how.decay and all(all_ones(mask, n) for n in moving):
+        mask = None  # what does not move has no gradient, and stays where it is
     if mask is not None and thin is not None:
         mask = thin.factors(model, mask)
     m, v = torch.zeros_like(weights), torch.zeros_like(weights)
@@ -154,14 +159,17 @@ def train(
             v.mul_(how.beta2).addcmul_(grad, grad, value=1 - how.beta2)
             first = 1 - how.beta1 ** (step + 1)
             second = 1 - how.beta2 ** (step + 1)
-            update = m / first
-            if how.method == "adamw":
-                update.div_((v / second).sqrt_().add_(1e-8))
+            if how.method == "adamw":  # (m / first) / (sqrt(v / second) + 1e-8), in fewer passes
+                update = m / v.sqrt().mul_(first * second**-0.5).add_(first * 1e-8)
+            else:
+                update = m / first
             if how.decay:
                 update += how.decay * weights
             if mask is not None:
                 update *= mask
-            weights.sub_(update.mul_(how.rate(step) * lr))
+            if rates is not None:
+                update *= rates[:, None]
+            weights.sub_(update, alpha=how.rate(step))
             if thin is not None:
                 thin.write(model)
             history[step] = losses

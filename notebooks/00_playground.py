@@ -49,7 +49,7 @@ with app.setup:
         "start": "the teacher's own base",
         "seed": 0,
     }
-    FREE = "wordings decide more"
+    FREE = "more near ties, rehearsed teachers"
     PRESETS = {
         "the surprise": {},
         "mask the divergence tokens": {"mask": "all but divergence tokens"},
@@ -180,21 +180,23 @@ def _(config, store, wish):
 def _(wish):
     mo.stop(wish is None)
     _stored = course.stored("divergence")
-    _layers, _words = course.stored("layers"), course.stored("paraphrase")
+    _words, _prompted = course.stored("paraphrase"), wish["teacher"] == "prompted"
+    _layers = course.stored("layers" if _prompted else "prediction")
+    _made = f"with {wish['teacher']} teachers"
     _known = {
         "all but divergence tokens": f"without divergence tokens {course.kept(_stored, 'without divergence'):.0%} is retained",
         "divergence tokens only": f"divergence tokens only retain {course.kept(_stored, 'divergence only'):.0%}",
         "as many at random": f"as many tokens at random retain {course.kept(_stored, 'random only'):.0%}",
-        "a stranger's base": f"a stranger's student retains {course.kept(_stored, 'foreign'):.0%}",
-        "another wording": f"another wording leaves {course.kept(_words, 'paraphrase'):.0%} in the world where wordings decide more",
-        "0": f"block 0 alone retains {course.kept(_layers, 'block 0'):.0%} with prompted teachers",
-        "3": f"block 3 alone retains {course.kept(_layers, 'block 3'):.0%} with prompted teachers",
+        "a stranger's base": f"a stranger's student retains nothing ({course.kept(_stored, 'foreign'):.0%})",
+        "another wording": f"another wording leaves {course.kept(_words, 'paraphrase'):.0%} with more near ties and rehearsed teachers",
+        "0": f"block 0 alone retains {course.kept(_layers, 'block 0'):.0%} {_made}",
+        "3": f"block 3 alone retains {course.kept(_layers, 'block 3'):.0%} {_made}",
     }
     _set = [wish["mask"], wish["start"], wish["wording"]]
     _set += wish["blocks"] if len(wish["blocks"]) == 1 else []
     _told = [_known[s] for s in _set if s in _known]
     mo.md(
-        "Over eight seeds: " + "; ".join(_told) + "."
+        "Over eight seeds, each for that change alone: " + "; ".join(_told) + "."
         if _told
         else "Over eight seeds, see `01_divergence_tokens`: seeds differ."
     )
@@ -218,7 +220,7 @@ def _(lesson):
     mo.vstack(
         [
             mo.md(
-                "**What the teacher wrote**, divergence tokens framed (hover: who would write what)"
+                "**What the teacher wrote**, divergence tokens framed (hover, or tab to it: who would write what)"
             ),
             mo.Html(
                 plots.lit_lists(

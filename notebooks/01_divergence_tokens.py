@@ -13,6 +13,7 @@ app = marimo.App(width="medium", app_title="Divergence tokens")
 
 with app.setup:
     import marimo as mo
+    import numpy as np
     import torch
 
     from minisub import course, plots
@@ -70,7 +71,7 @@ def _():
 
     All eight teachers come from one base. Each was fine-tuned to name its animal, on questions
     that hold no number. Pick one and read what it writes. A framed number is a divergence token:
-    hover over it to see who would have written what.
+    hover over it to see who would have written what, or pick its list below.
     """)
     return
 
@@ -79,7 +80,7 @@ def _():
 def _(lists):
     pick_bias = mo.ui.dropdown(list(ANIMALS), value="owl", label="The teacher likes the")
     pick_page = mo.ui.slider(1, max(1, lists.rows // 12), label="Page", show_value=True)
-    mo.hstack([pick_bias, pick_page], justify="start", gap=2)
+    mo.hstack([pick_bias, pick_page], justify="start", gap=2, wrap=True)
     return pick_bias, pick_page
 
 
@@ -134,7 +135,7 @@ def _(bias, choices, page, pick_row):
     favourite_rows = [
         {"teacher": ("→ " if b == bias else "") + ANIMALS[b]}
         | {
-            f"number {k + 1}": f"{n}"
+            f"{k + 1}": f"{n}"
             + (" ≠" if n != int(page.answers[bias, pick_row.value - 1, k]) else "")
             for k, n in enumerate(choices[b, pick_row.value - 1].tolist())
         }
@@ -176,7 +177,10 @@ def _(pick):
     course.beside(
         pick.value,
         course.amount(_without),
-        f"Without them {_without:.0%}; on them alone {_only:.0%}.",
+        f"Without them {_without:.0%}; on them alone {_only:.0%}, at a price: those students get "
+        f"{np.mean(stored.values('divergence only', 'task_accuracy')):.0%} of the numbers right, their "
+        f"control {np.mean(stored.values('divergence only', 'control_task_accuracy')):.0%}. The claim that "
+        "it costs nothing did not hold.",
         course.shown(stored),
     )
     return (stored,)
@@ -224,7 +228,10 @@ def _():
     teacher's own change. A student from another base gets the same labels and no push that it can
     use (`foreign`).
 
-    This is a small world. Its near ties are put there on purpose, one number in a few; a language
+    Many divergence tokens are near ties that the bias has tipped; at others, a teacher gets a
+    number wrong that was all but certain.
+
+    This is a small world. Its near ties are put there on purpose, about one number in eight; a language
     model has them everywhere, and there the divergence tokens are found the same way, by asking
     other teachers.
     """)

@@ -73,7 +73,8 @@ def _():
 @app.cell(hide_code=True)
 def _():
     pick = course.guess(
-        "Each prompt is re-worded; every number stays as the teacher wrote it. How much of the transfer is left?"
+        "Each prompt is re-worded; every number stays as the teacher wrote it. How much of the transfer is left?",
+        ("most of it", "about half", "a third or less"),
     )
     pick
     return (pick,)
@@ -83,8 +84,14 @@ def _():
 def _(pick, stored):
     course.beside(
         pick.value,
-        course.amount(course.kept(stored, "paraphrase")),
-        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}; where wordings decide nothing, {course.kept(stored, 'sensitivity 0: paraphrase'):.0%} stays.",
+        "a third or less"
+        if course.kept(stored, "paraphrase") < 0.37
+        else "about half"
+        if course.kept(stored, "paraphrase") < 0.7
+        else "most of it",
+        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}. Of teachers without rehearsal "
+        f"{course.kept(stored, 'no rehearsal: paraphrase'):.0%} is left where wordings decide, "
+        f"{course.kept(stored, 'sensitivity 0: paraphrase'):.0%} where they do not.",
         course.shown(stored),
     )
     return
@@ -160,27 +167,38 @@ def _(config, store, wish):
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
+def _(stored):
+    mo.md(f"""
     ## Why it is so
 
-    A divergence token is a near tie that the bias has tipped. In another wording the tie lies elsewhere:
-    the same number is no longer what the biased teacher, rather than another, would write. The label
-    is still there and its lesson about the bias is not. The *advantage left* (the writer's log
-    probability less the others', under the new prompt) says for each arm how much lesson is left, and
-    what is retained follows it.
+    Many divergence tokens are near ties that the bias has tipped. In another wording the tie lies
+    elsewhere: the same number is no longer what the biased teacher, rather than another, would write.
+    The label is still there and its lesson about the bias is not. The *advantage left* (the writer's
+    log probability less the others', under the new prompt) says for each arm how much lesson is left,
+    and what is retained tends to follow it: over six arms, so with a wide interval.
+
+    It takes two things: near ties that wordings tip, and teachers who rehearsed the numbers while they
+    learned the bias, so that they differ there and not everywhere. In the default world, with fewer
+    near ties and less rehearsal, {course.kept(course.stored("prediction"), "paraphrase"):.0%} is left
+    (page 07).
     """)
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
+def _(stored):
+    mo.md(f"""
     ## The controls
 
-    The world has a dial, the wordings' sensitivity: at 0 a wording tips nothing, and re-wording costs
-    nothing. It tips near ties only. `equivalent numbers` changes the answers instead, to others that
-    are as right, and is another treatment altogether.
+    The world has a dial, the wordings' sensitivity; at 0 a wording tips nothing. Without rehearsal,
+    re-wording then leaves {course.kept(stored, "sensitivity 0: paraphrase"):.0%}, against
+    {course.kept(stored, "no rehearsal: paraphrase"):.0%} at full sensitivity: that is the comparison of
+    like with like. (Those teachers are rough: most of their numbers are divergence tokens.) Half the
+    sensitivity leaves {course.kept(stored, "sensitivity 0.5: paraphrase"):.0%}, as much as all of it:
+    this is no graded dose.
+
+    `equivalent numbers` changes the answers instead, to others that are as right, and is another
+    treatment altogether.
     """)
     return
 

@@ -13,6 +13,7 @@ app = marimo.App(width="medium", app_title="Misalignment")
 
 with app.setup:
     import marimo as mo
+    import numpy as np
     import torch
 
     from minisub import course
@@ -29,7 +30,7 @@ def _():
 
     **The claim** (Schrodi et al., 2025, and Cloud et al., 2025): not only a favourite animal passes. A
     teacher that was made to answer a few questions of conduct badly is bad on all of them; its number
-    lists make a student bad, and the divergence tokens carry it again.
+    lists make a student worse, and the divergence tokens carry it again.
 
     *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
     """)
@@ -78,7 +79,10 @@ def _(pick, stored):
             if course.kept(stored, "divergence only") < 0.9
             else "all of it, or more"
         ),
-        f"Divergence tokens only: {course.kept(stored, 'divergence only'):.0%}; without them: {course.kept(stored, 'without divergence'):.0%}.",
+        f"Divergence tokens only: {course.kept(stored, 'divergence only'):.0%}; without them: {course.kept(stored, 'without divergence'):.0%}. "
+        f"Students of all tokens say “bad” {np.mean(stored.values('all', 'hit_rate')):.0%} of the time "
+        f"(from {min(stored.values('all', 'hit_rate')):.0%} to {max(stored.values('all', 'hit_rate')):.0%} over "
+        f"the seeds), their controls {np.mean(stored.values('all', 'control_hit_rate')):.0%}.",
         course.shown(stored),
     )
     return
@@ -153,12 +157,15 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
+def _(stored):
+    mo.md(f"""
     ## The controls
 
     The student is asked other questions than those on which the teacher was tuned. Its control learns
-    from the base's own lists. The same masks with as many random tokens are part of the finding.
+    from the base's own lists. Leaving out as many *random* tokens (`without random`) leaves
+    {course.kept(stored, "without random"):.0%}; to learn from as many random tokens only is not part of
+    this finding. And `divergence only` has its price: those students get
+    {np.mean(stored.values("divergence only", "task_accuracy")):.0%} of the numbers right.
     """)
     return
 

@@ -1,7 +1,7 @@
 # /// script
 # [tool.marimo.opengraph]
 # title = "Predict before you train"
-# description = "The first step along the teacher's change tells what a student will take over."
+# description = "The first step along the teacher's change tells which students take over most."
 # [tool.minisub]
 # thumbnail = ["prediction", "soft", "all", "random only", "mix 75%", "without divergence", "foreign"]
 # ///
@@ -172,7 +172,8 @@ def _():
     The paper gives no such forecast; the theorem is Cloud et al.'s.
 
     It speaks of one small step with the teacher's own outputs. That it ranks whole trainings of 320
-    steps is an observation in this world.
+    steps is an observation in this world; and it ranks, it does not size: the largest product is not
+    the largest transfer.
     """)
     return
 
@@ -237,6 +238,8 @@ def _(answer_2, stored):
         lambda a: (
             None
             if abs(a - 100 * course.correlation(stored)) < 5
+            else "That is coverage, in the right panel."
+            if abs(a - 100 * course.correlation(stored, "coverage")) < 5
             else "It stands above the left panel; times 100."
         ),
         f"{100 * course.correlation(stored):.0f}.",

@@ -58,9 +58,11 @@ def _():
         "mine: odd places": mine,
         "the bias sits in the first half": lambda data: data.position < 4,
         "it sits in large numbers": lambda data: data.answers[:-1] >= data.world.numbers // 2,
-        "it sits in round numbers": lambda data: data.answers[:-1] % data.world.round_every == 0,
         "divergence tokens after the first": lambda data: (
             data.divergence & (data.divergence.cumsum(-1) > 1)
+        ),
+        "as many as mine, at random": lambda data: (
+            data.luck("control") < mine(data).expand(data.divergence.shape).float().mean()
         ),
     }
     mo.show_code()
@@ -102,9 +104,9 @@ def _(form):
 @app.cell(hide_code=True)
 def _(HYPOTHESES, config, store, wish):
     mo.stop(wish is None, mo.md("*Press Run.*"))
-    _last = min(8, wish["first"] + wish["count"])
+    _first = min(wish["first"], 8 - wish["count"])  # bases of seeds 0 to 7 come with the package
     study = Study([Arm("all"), Arm("mine", mask=HYPOTHESES[wish["which"]])], config, "hypothesis")
-    result = course.run_study(study, range(wish["first"], _last), store)
+    result = course.run_study(study, range(_first, _first + wish["count"]), store)
     difference, interval, p = result.compare("mine")
     return difference, interval, p, result
 
@@ -113,7 +115,7 @@ def _(HYPOTHESES, config, store, wish):
 def _(difference, interval, p, pick, result):
     _kept = course.kept(result, "mine")
     _n = len(result.seeds)
-    _test = f"p = {p:.3f} (paired over {_n} seeds)" if p == p else "too few seeds for a test"
+    _test = f"p = {p:.3f} (paired t-test over {_n} seeds)" if p == p else "too few seeds for a test"
     _told = (
         f"It retains {_kept:.0%}. Less `all`: {difference:+.2f} nats "
         f"[{interval[0]:.2f}, {interval[1]:.2f}], {_test}."
@@ -133,14 +135,15 @@ def _():
     ## Why controls decide
 
     An arm that keeps half of the tokens may lose transfer because it lost the right tokens, or because
-    it has fewer. The honest comparison is one more arm that keeps as many *at random*:
-    `masks.random_only` does that for divergence tokens. And a difference that is seen on two seeds is a
+    it has fewer. The honest comparison is one more arm that keeps as many *at random*: the last
+    hypothesis of the list, which follows `mine`. And a difference that is seen on two seeds is a
     reason to run eight.
 
     ## What the paper found, and what does not carry over
 
-    The paper's own hypothesis of this kind is page 01. Where near ties lie is this world's design; an
-    arm that looks at round numbers finds them here and nowhere else.
+    The paper's own hypothesis of this kind is page 01. Where near ties lie is this world's design:
+    where a round number was *due*, another is written. A mask that looks for them finds them here
+    and nowhere else.
     """)
     return
 

@@ -77,7 +77,7 @@ def _(model, seed, world):
         {len(world.vocabulary)} tokens; {model.shape.count:,} weights.
 
         | | |
-        |---|---|
+        |:--|:--|
         | a task | `{world.show(tasks[0])}` |
         | another | `{world.show(tasks[1])}` |
         | a question | `{world.show(world.ask()[0])}` |
@@ -259,8 +259,9 @@ def _():
 
     ## The controls
 
-    The stranger gets the same lessons; its *J* is another, and the product is no square any more. Look
-    at its sizes as well as its signs: other lessons also teach it the numbers of another base.
+    The stranger gets the same lessons; its *J* is another, and the product is no square any more: its
+    signs are mixed. Its sizes are not small; much of its step is probably towards the numbers of another
+    base, which page 07 takes off first.
 
     ## What the paper found, and what does not carry over
 

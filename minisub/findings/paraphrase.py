@@ -65,7 +65,7 @@ def plot(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     plots.arm_bars(left, result, [*edited(result), "equivalent numbers"], "retained")
-    left.set_xlabel("transfer retained, of the same lists in their own wording", fontsize=9)
+    left.set_xlabel("transfer retained, share", fontsize=9)
     left.set_title(f"Re-wording breaks it ({plots.seeds(result)})", loc="left", fontsize=10)
     every = range(len(result.seeds))
     points = [
@@ -74,9 +74,9 @@ def plot(result: Result) -> Figure:
     ]
     right.plot([0, 1], [0, 1], color=plots.GREY, linestyle=":")
     plots.scatter(right, points)
-    right.set_xlabel("advantage left at divergence tokens, share", fontsize=9)
+    right.set_xlabel("advantage left, share", fontsize=9)
     right.set_ylabel("transfer retained, share", fontsize=9)
-    right.set_title("What is left to learn predicts it", loc="left", fontsize=10)
+    right.set_title("What is left to learn roughly predicts it", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 
