@@ -55,7 +55,8 @@ def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
 
 def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
     long = len(rows) > 3
-    wrapped = [name for name in ("claim", "arm") if rows and name in rows[0]]
+    names: list[str] = ["claim", "arm"]
+    wrapped = [name for name in names if rows and name in rows[0]]
     content: Any = list(rows)
     return mo.ui.table(
         content,

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from minisub import plots, report
 from minisub.arm import Arm, Config, changed
 from minisub.base import SETS, Pretraining
-from minisub.findings import FINDINGS, Finding
+from minisub.findings import FINDINGS, Finding, shuffle
 from minisub.findings.prediction import everywhere
 from minisub.result import Result
 from minisub.store import Store
@@ -118,3 +119,8 @@ def test_a_change_to_nothing_is_refused() -> None:
         changed(Config(), {"studnet.lr": 1})
     with pytest.raises(ValueError, match="no 'x' to change"):
         changed(Config(), {"student.lr.x": 1})
+
+
+def test_the_finding_in_the_docs_is_the_whole_file() -> None:
+    file = Path(shuffle.__file__)
+    assert file.read_text() in (file.parents[2] / "docs" / "extending.md").read_text()

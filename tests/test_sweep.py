@@ -113,11 +113,11 @@ def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
 
         killer = threading.Thread(target=kill)
         killer.start()
-        grid = {**GRID, "student.beta1": [0.9, 0.8]}
+        grid = {**GRID, "student.beta1": [0.9, 0.8, 0.7, 0.6]}
         found = sweep(study, grid, [100, 101], store, client.get_executor())
         killer.join()
     same = [r for r in found.rows if r["student.beta1"] == 0.9]
-    assert len(found.rows) == 2 * len(plain.rows)
+    assert len(found.rows) == 4 * len(plain.rows)  # 64 jobs
     for a, b in zip(same, plain.rows, strict=True):
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
 
