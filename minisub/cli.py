@@ -6,8 +6,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -251,7 +250,10 @@ def _sweep(command: Sweep) -> int:
     jobs = len(sweep.points(study, settings)) * len(seeds)
     _writable("--out", command.out)
     store = _store(command.store)
-    with _cluster(command.cluster) as executor, tqdm(total=jobs, unit="job", leave=False) as bar:
+    with (
+        sweep.cluster(command.cluster) as executor,
+        tqdm(total=jobs, unit="job", leave=False) as bar,
+    ):
         found = sweep.sweep(
             study,
             settings,
@@ -266,24 +268,6 @@ def _sweep(command: Sweep) -> int:
     write(command.out / "sweep.svg", plots.image(plots.sweep(found), "svg"))
     print(found.table(), f"The table is {command.out / 'sweep.csv'}", sep="\n\n")
     return 0
-
-
-@contextlib.contextmanager
-def _cluster(address: str) -> Iterator[Executor | None]:
-    """An executor on a Dask cluster; None without an address."""
-    if not address:
-        yield None
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise MinisubError("--cluster needs Dask: pip install 'minisub[cluster]'") from None
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
-        raise MinisubError(f"--cluster is {address!r}: nothing answers there ({error})") from None
-    with client:
-        yield client.get_executor()
 
 
 def _app(command: App) -> int:
@@ -353,6 +337,7 @@ def _bases(command: Bases) -> int:
 
 
 def entry() -> None:
+    """The console script."""
     sys.exit(main())
 
 

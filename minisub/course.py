@@ -54,6 +54,7 @@ def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
 
 
 def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
+    """Rows as a table that can be searched, if they are many."""
     long = len(rows) > 3
     names: list[str] = ["claim", "arm"]
     wrapped = [name for name in names if rows and name in rows[0]]
@@ -272,6 +273,7 @@ def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[
 
 
 def verdict(lesson: Lesson) -> str:
+    """What a live student shows, in a sentence or two."""
     bias = lesson.answers[lesson.bias]
     gain = lesson.gain
     word = (

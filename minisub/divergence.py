@@ -103,18 +103,22 @@ def known(marked: Tensor | None) -> Tensor:
 
 
 def divergence_only(data: Data) -> Tensor:
+    """Loss at divergence tokens and nowhere else."""
     return known(data.divergence)
 
 
 def without_divergence(data: Data) -> Tensor:
+    """Loss everywhere else."""
     return ~known(data.divergence)
 
 
 def random_only(data: Data) -> Tensor:
+    """Loss at as many random tokens of each place: the control of `divergence_only`."""
     return known(data.random)
 
 
 def without_random(data: Data) -> Tensor:
+    """Loss everywhere else: the control of `without_divergence`."""
     return ~known(data.random)
 
 
@@ -129,6 +133,7 @@ def first_half(data: Data) -> Tensor:
 
 
 def second_half(data: Data) -> Tensor:
+    """Divergence tokens in the second half."""
     return known(data.divergence) & (data.position >= data.world.completion // 2)
 
 
@@ -144,6 +149,7 @@ def first_number(data: Data) -> Tensor:
 
 
 def later_numbers(data: Data) -> Tensor:
+    """All divergence tokens but that."""
     return known(data.divergence) & (data.position > 0)
 
 

@@ -37,6 +37,8 @@ img{{display:block;max-width:100%;border:1px solid #ddd}}a{{color:#005b8f}}</sty
 
 @dataclass(frozen=True)
 class Notebook:
+    """A page of the course, by what its header says."""
+
     path: Path
     title: str
     description: str

@@ -39,6 +39,7 @@ def lessons(shape: Shape, predicted: int, members: int = 1, rows: int = ROWS) ->
 def ours(
     members: int, size: Size | None = None, trains: str = "blocks.", way: Way = by_hand
 ) -> Steps:
+    """minisub: a stack of so many students."""
     how = Config()
     shape = how.pretraining.shape
     if size is None:
@@ -113,6 +114,7 @@ def loop(model: nn.Module, logits: Callable[[Tensor], Tensor], trains: str) -> S
 
 
 def plain() -> Steps:
+    """torch's own layers in a plain loop."""
     model = Plain(Config().pretraining.shape)
     return loop(model, model, "blocks.")
 
@@ -141,6 +143,7 @@ def _gpt2() -> Any:
 
 
 def gpt2() -> Steps:
+    """GPT-2 of transformers in a plain loop."""
     model = _gpt2()
     return loop(model, lambda ids: model(input_ids=ids).logits, ".h.")
 
@@ -184,6 +187,7 @@ def trainer() -> Steps:
 
 
 def lens() -> Steps:
+    """HookedTransformer in a plain loop."""
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 
     s = Config().pretraining.shape

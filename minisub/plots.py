@@ -41,6 +41,7 @@ HATCHES = {"without divergence": "///", "without random": "///", "foreign": "...
 
 
 def tidy(axes: Axes) -> None:
+    """Axes in the house style."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
 
@@ -183,6 +184,7 @@ def alt(result: Result) -> str:
 
 
 def seeds(result: Result) -> str:
+    """How many seeds a result has, in words."""
     return f"{len(result.seeds)} seeds" if len(result.seeds) != 1 else "1 seed"
 
 

@@ -87,6 +87,7 @@ def read_arrays(path: Path) -> tuple[Arrays, Json]:
 
 
 def read_json(path: Path) -> Json:
+    """A JSON object from a file; MinisubError where it is damaged."""
     try:
         content = json.loads(path.read_text("utf8"))
     except OSError as error:

@@ -6,13 +6,14 @@ A job is one point of the grid on one seed: all arms of the study, each trained 
 write into the store themselves, so that whatever dies costs only what was in flight.
 """
 
+import contextlib
 import csv
 import functools
 import io
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -221,3 +222,21 @@ def _each(
             if executor is None:
                 own.shutdown(wait=False, cancel_futures=True)
     return [done[i] for i in range(len(jobs))]
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor | None]:
+    """An executor on a Dask cluster; None without an address."""
+    if not address:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MinisubError("--cluster needs Dask: pip install 'minisub[cluster]'") from None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise MinisubError(f"--cluster is {address!r}: nothing answers there ({error})") from None
+    with client:
+        yield client.get_executor()

@@ -26,6 +26,7 @@ def span(mean: float, low: float, high: float, form: str = "+.2f") -> str:
 
 
 def arm_table(result: Result) -> str:
+    """A line an arm: what it transfers, retains and costs."""
     head = (
         "arm",
         "transfer, nats [95 %]",
@@ -94,6 +95,7 @@ def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, str, str
 
 
 def claim_table(results: Sequence[Result]) -> str:
+    """A line a claim: value, threshold, verdict."""
     rows = [
         (f"{finding}: {claim}", value, rule, verdict)
         for finding, claim, rule, value, verdict in claim_rows(results, "+.3f")

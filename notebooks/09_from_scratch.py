@@ -58,22 +58,15 @@ def _(config, seed, store):
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## The world
-
-    A task is a wording, three numbers and what follows; a question has no number in it.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(model, seed, world):
     tasks = world.answer(
         world.prompts(256, generator(seed, "from scratch")), generator(seed, "answers")
     )
     mo.md(
         f"""
+        ## The world
+
+        A task is a wording, three numbers and what follows; a question has no number in it.
         {len(world.vocabulary)} tokens; {model.shape.count:,} weights.
 
         | | |
@@ -88,20 +81,15 @@ def _(model, seed, world):
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
+def _(model):
+    pick_task = mo.ui.slider(1, 40, value=1, label="Task", show_value=True)
+    pick_block = mo.ui.slider(0, model.shape.depth - 1, value=0, label="Block", show_value=True)
+    _told = mo.md("""
     ## One prompt through the model
 
     Where each token looks (attention), and how the answer grows in the residual stream: after each block the stream is read out as if it were the last.
     """)
-    return
-
-
-@app.cell(hide_code=True)
-def _(model):
-    pick_task = mo.ui.slider(1, 40, value=1, label="Task", show_value=True)
-    pick_block = mo.ui.slider(0, model.shape.depth - 1, value=0, label="Block", show_value=True)
-    mo.hstack([pick_task, pick_block], justify="start", wrap=True)
+    mo.vstack([_told, mo.hstack([pick_task, pick_block], justify="start", wrap=True)])
     return pick_block, pick_task
 
 
@@ -334,14 +322,7 @@ def _(answer_2):
 @app.cell(hide_code=True)
 def _():
     answer_3 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** The teacher's step is made twice as long. By which factor does the product grow, for small steps?"
-            ),
-            answer_3,
-        ]
-    )
+    mo.vstack([mo.md("**3.** Twice the (small) step: how many times the product?"), answer_3])
     return (answer_3,)
 
 

@@ -15,6 +15,8 @@ from minisub.study import Probe, Study, run_all
 
 @dataclass(frozen=True)
 class Finding:
+    """A question with its arms, its claims registered before the run, and its plot."""
+
     name: str
     statement: str  # in one line, as `minisub list` prints it
     paper: str  # what the paper reports

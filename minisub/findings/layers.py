@@ -23,6 +23,7 @@ DEEP = {"pretraining": SETS["depth-8"], "teaching": TUNED}
 
 
 def only(blocks: Sequence[int], rate: float, part: str = "") -> dict[str, float]:
+    """Which weights move: those of some blocks, at a rate of their own."""
     return {f"blocks.{b}.{part}": rate for b in blocks}
 
 
@@ -82,6 +83,7 @@ def attributions(lab: Lab) -> list[Json]:
 
 
 def early(kind: str, route: str) -> Claim:
+    """The claim that a route of attribution points to the early half."""
     return Claim(
         f"{kind} teachers, {route}: share of the early half in absolute mass",
         probed("early", teacher=kind, route=route),
