@@ -47,6 +47,8 @@ def full(name: str) -> str:
 def parse(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]:
     """Settings out of "name=value,value"; MinisubError for a name or value that cannot be."""
     settings: dict[str, list[Any]] = {}
+    if not texts:
+        raise MinisubError("--set is missing: NAME=VALUE,VALUE,...")
     for text in texts:
         name, equals, values = text.partition("=")
         if not equals or not values:

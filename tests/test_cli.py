@@ -64,6 +64,26 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "divergence", "--plot", "x.pdf"], "--plot is x.pdf, allowed: a name that ends"),
         (["bases", "--out", "/proc/nothing"], "--out"),
         (["bases", "--set", "bass"], "--set is 'bass', allowed: base, wordings"),
+        (
+            ["run", "divergence", "--device", "tpu"],
+            "--device is 'tpu', allowed on this",
+        ),
+        (["app", "--port", "0"], "--port is 0, allowed"),
+        (["app", "77"], "NOTEBOOK is '77', allowed: 00, 01"),
+        (["app", "--edit"], "--edit needs a NOTEBOOK"),
+        (["bench", "--into", "nowhere.md"], "--into is nowhere.md, allowed: a file with"),
+        (["sweep", "shufle", "--set", "lists=1"], "FINDING is 'shufle'"),
+        (["sweep", "shuffle"], "--set"),
+        (["sweep", "shuffle", "--set", "lists"], "--set is 'lists', allowed: NAME=VALUE"),
+        (["sweep", "shuffle", "--set", "lists=few"], "--set lists has 'few', allowed"),
+        (
+            ["sweep", "shuffle", "--set", "lists=9", "--arms", "x"],
+            "--arms has 'x', allowed: all",
+        ),
+        (
+            ["sweep", "shuffle", "--set", "lists=9", "--cluster", "nowhere"],
+            "--cluster is 'nowhere'",
+        ),
     ],
 )
 def test_bad_input_is_one_line(

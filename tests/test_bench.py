@@ -1,0 +1,66 @@
+"""The benchmark: what it counts, and that its contenders do the same work."""
+
+import pytest
+import torch
+
+from minisub import bench, peers
+from minisub.arm import Config
+from minisub.model import Shape
+from minisub.world import generator
+
+SHAPE = Shape(width=8, depth=2, heads=2, mlp=16, vocabulary=12, context=9)
+
+
+def test_products_are_those_of_a_step() -> None:
+    """Against the usual count: 2 a weight and token forward, twice that back, and attention."""
+    tokens, predicted = 4 * SHAPE.context, 4 * SHAPE.context
+    blocks = sum(a * b for name, (a, b), _ in SHAPE.parameters() if name.startswith("blocks."))
+    usual = 6 * blocks * tokens
+    first = 2 * SHAPE.width * 3 * SHAPE.width * tokens  # the first block's input needs no gradient
+    attention = 3 * SHAPE.depth * 2 * 2 * tokens * SHAPE.context * SHAPE.width
+    read = 2 * 2 * predicted * SHAPE.width * SHAPE.vocabulary
+    assert bench.flops(SHAPE, 4, SHAPE.context) == usual - first + attention + read
+
+
+def test_plain_torch_reads_no_further_than_it_may() -> None:
+    torch.manual_seed(0)
+    model = peers.Plain(SHAPE).eval()
+    ids = torch.randint(12, (2, 9), generator=generator(0, "ids"))
+    other = ids.clone()
+    other[:, 5:] = (other[:, 5:] + 1) % 12
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids)[:, :5], model(other)[:, :5])
+        assert not torch.allclose(model(ids)[:, 5:], model(other)[:, 5:])
+
+
+def test_contenders_have_as_many_weights_to_move() -> None:
+    """But for the biases and gains that torch's layers bring: a few hundred of 33,000."""
+    shape = Config().pretraining.shape
+    ours = sum(a * b for name, (a, b), _ in shape.parameters() if name.startswith("blocks."))
+    plain = sum(p.numel() for n, p in peers.Plain(shape).named_parameters() if "blocks." in n)
+    assert ours <= plain < 1.05 * ours
+
+
+def test_a_race_of_one_round() -> None:
+    found = bench.race(rounds=1)
+    for name in (peers.MANY, peers.ONE, peers.PLAIN):
+        assert found["seconds"][name][0] > 0
+        assert found["memory"][name] > 50
+    own = bench.machine()
+    text = bench.markdown(found, own, [{"what": "depth", "value": 2, "seconds": 0.001}], None)
+    assert "| depth | 2 | 1.00 |" in text
+    for _, ratio, bar in bench.judged(found, {"ours": 1.0, "plain": 5.0}):
+        assert ratio > 0
+        assert bar >= 1
+
+
+def test_a_ratio_is_of_the_same_round() -> None:
+    seconds = {"a": [1.0, 2.0, 4.0], "b": [3.0, 6.0, 4.0]}
+    assert bench.ratios(seconds, "a", "b") == (3.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize("name", [n for n in peers.CONTENDERS if n not in (peers.MANY, peers.AUTO)])
+def test_every_contender_that_is_installed_takes_steps(name: str) -> None:
+    module, make, _ = peers.CONTENDERS[name]
+    pytest.importorskip(module, reason=f"{module} is not installed (extra `bench`)")
+    assert make()(2) > 0
