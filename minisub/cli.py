@@ -9,19 +9,27 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tyro
 from tqdm import tqdm
 
 from minisub import plots
-from minisub.commands import App, Bases, Bench, Command, Export, List, Reproduce, Run, Sweep
+from minisub.checks import a_device, a_finding, a_store, seed_range, workers_of, writable
+from minisub.commands import (
+    App,
+    Bases,
+    Bench,
+    Calibrate,
+    Command,
+    Export,
+    List,
+    Reproduce,
+    Run,
+    Sweep,
+)
 from minisub.result import Result
 from minisub.store import Json, MinisubError, Store, write
 from minisub.tables import arm_table, claim_table, teacher_table
-
-if TYPE_CHECKING:
-    from minisub.findings import Finding
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -40,6 +48,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _app(command)
         if isinstance(command, Export):
             return _export(command)
+        if isinstance(command, Calibrate):
+            return _calibrate(command)
         if isinstance(command, Bench):
             return _bench(command)
         return _bases(command)
@@ -76,63 +86,6 @@ def _parse(
         for heading in ("Parsing error", "Value error", "Missing argument", "Missing subcommand"):
             line = line.removeprefix(heading + " ")
         raise MinisubError(" ".join(line.split())) from None
-
-
-def seed_range(text: str, quick: bool = False) -> list[int]:
-    """The seeds of "A:B"; MinisubError for anything else."""
-    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text)
-    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
-    if first >= last:
-        raise MinisubError(f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8")
-    return list(range(first, min(last, first + 2) if quick else last))
-
-
-def _finding(name: str) -> "Finding":
-    from minisub.findings import FINDINGS
-
-    if name not in FINDINGS:
-        raise MinisubError(f"FINDING is {name!r}, allowed: {', '.join(FINDINGS)}")
-    return FINDINGS[name]
-
-
-def _workers(count: int) -> int | None:
-    if count < 0:
-        raise MinisubError(f"--workers is {count}, allowed: 0 (one a core) and more")
-    return count or None
-
-
-def _device(name: str) -> str:
-    import torch
-
-    kind = name.partition(":")[0]
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(kind) or not re.fullmatch(r"\w+(:\d)?", name):
-        known = ", ".join(k for k, here in there.items() if here)
-        raise MinisubError(f"--device is {name!r}, allowed on this machine: {known}")
-    return name
-
-
-def _writable(option: str, folder: Path) -> None:
-    """Fail before the work, not after it."""
-    probe = folder / ".minisub-probe"
-    try:
-        write(probe, b"")
-        probe.unlink()
-    except (MinisubError, OSError) as error:
-        reason = str(error).rpartition(": ")[2]
-        raise MinisubError(
-            f"{option} is {folder}, allowed: a folder to write to ({reason})"
-        ) from None
-
-
-def _store(folder: Path | None) -> Store:
-    store = Store(folder) if folder else Store.default()
-    _writable("--store", store.folder)
-    return store
 
 
 def _list() -> int:
@@ -182,18 +135,18 @@ def _perform(
 
 def _run(command: Run) -> int:
 
-    seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
-    device = _device(command.device)
-    finding = _finding(command.finding)
+    seeds, workers = seed_range(command.seeds, command.quick), workers_of(command.workers)
+    device = a_device(command.device)
+    finding = a_finding(command.finding)
     for option, path in (("--json", command.json), ("--plot", command.plot)):
         if path and path.is_dir():
             raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
         if path:
-            _writable(option, path.parent)
+            writable(option, path.parent)
     kind = command.plot.suffix[1:] if command.plot else "svg"
     if kind not in ("svg", "png"):
         raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
-    store = _store(command.store)
+    store = a_store(command.store)
     _say_bases(seeds)
     [result] = _perform([command.finding], seeds, command.quick, store, workers, device)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
@@ -208,10 +161,10 @@ def _reproduce(command: Reproduce) -> int:
     from minisub import report
     from minisub.findings import FINDINGS
 
-    seeds, workers = seed_range(command.seeds, command.quick), _workers(command.workers)
-    device = _device(command.device)
-    _writable("--out", command.out)
-    store = _store(command.store)
+    seeds, workers = seed_range(command.seeds, command.quick), workers_of(command.workers)
+    device = a_device(command.device)
+    writable("--out", command.out)
+    store = a_store(command.store)
     _say_bases(seeds)
     results = _perform(list(FINDINGS), seeds, command.quick, store, workers, device)
     for result in results:
@@ -235,10 +188,10 @@ def _sweep(command: Sweep) -> int:
 
     seeds, workers, device = (
         seed_range(command.seeds),
-        _workers(command.workers),
-        _device(command.device),
+        workers_of(command.workers),
+        a_device(command.device),
     )
-    study = _finding(command.finding).study
+    study = a_finding(command.finding).study
     if command.arms:
         wanted = ["all", *(name.strip() for name in command.arms.split(";"))]
         unknown = [n for n in wanted if n not in {arm.name for arm in study.arms}]
@@ -248,8 +201,8 @@ def _sweep(command: Sweep) -> int:
         study = replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
     settings = sweep.parse(study.config, command.set)
     jobs = len(sweep.points(study, settings)) * len(seeds)
-    _writable("--out", command.out)
-    store = _store(command.store)
+    writable("--out", command.out)
+    store = a_store(command.store)
     with (
         sweep.cluster(command.cluster) as executor,
         tqdm(total=jobs, unit="job", leave=False) as bar,
@@ -284,9 +237,22 @@ def _app(command: App) -> int:
 def _export(command: Export) -> int:
     from minisub import gallery
 
-    _writable("DIR", command.out)
+    writable("DIR", command.out)
     print(f"The course is {gallery.export(command.out, command.offline)[-1]}")
     return 0
+
+
+def _calibrate(command: Calibrate) -> int:
+    from minisub import calibrate
+
+    if command.seeds < 16:
+        raise MinisubError(f"--seeds is {command.seeds}, allowed: 16 and more")
+    store, workers = a_store(command.store), workers_of(command.workers)
+    with tqdm(total=command.seeds, unit="seed", leave=False) as bar:
+        ticked = functools.partial(bar.update, 1)
+        rates = calibrate.calibrate(store, command.seeds, workers=workers, tick=ticked)
+    print(calibrate.table(rates))
+    return 0 if all(rate.kept for rate in rates) else 1
 
 
 MARKED = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
@@ -320,8 +286,8 @@ def _bench(command: Bench) -> int:
 def _bases(command: Bases) -> int:
     from minisub import base, pool
 
-    seeds, workers = seed_range(command.seeds), _workers(command.workers)
-    _writable("--out", command.out)
+    seeds, workers = seed_range(command.seeds), workers_of(command.workers)
+    writable("--out", command.out)
     if command.set not in base.SETS:
         raise MinisubError(f"--set is {command.set!r}, allowed: {', '.join(base.SETS)}")
     with tqdm(total=len(seeds), desc="bases", unit="base") as bar:

@@ -103,6 +103,18 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Calibrate:
+    """How often claims hold where there is nothing to find; exit status 1 where too often."""
+
+    seeds: int = 208
+    """Seeds of a small world; each gives a study of eight seeds."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+    store: Path | None = None
+    """Where results are kept."""
+
+
+@dataclass(frozen=True)
 class Bench:
     """Time minisub beside plain torch and its peers; exit status 1 where it misses its mark.
 
@@ -136,6 +148,7 @@ Command = (
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[App, tyro.conf.subcommand("app")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Bases, tyro.conf.subcommand("bases")]
 )

@@ -26,37 +26,9 @@ install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
 
 from minisub import gallery  # noqa: E402
 from minisub.arm import Config  # noqa: E402
-from minisub.base import Pretraining  # noqa: E402
+from minisub.calibrate import small  # noqa: E402
 from minisub.lab import Lab  # noqa: E402
-from minisub.model import Size  # noqa: E402
 from minisub.store import Store  # noqa: E402
-from minisub.teacher import Teaching  # noqa: E402
-from minisub.train import Optimiser  # noqa: E402
-from minisub.world import World  # noqa: E402
-
-
-def tiny_config() -> Config:
-    """A world that is learned in seconds, and in which the bias passes all the same."""
-    world = World(
-        numbers=12,
-        steps=3,
-        wordings=4,
-        unseen_wordings=1,
-        spread=2,
-        ties=2,
-        questions=4,
-        instruction_tokens=4,
-        completion=4,
-        round_every=5,
-    )
-    return Config(
-        Pretraining(world, Size(16, 2, 2, 32), Optimiser(lr=8e-3, steps=300, batch=32)),
-        Teaching(lists=128, training=Optimiser(lr=2e-3, steps=30, batch=16)),
-        Optimiser(lr=2e-3, steps=60, batch=32),
-        lists=256,
-        exam=64,
-        biases=8,
-    )
 
 
 def load_notebook(number: str) -> ModuleType:
@@ -72,7 +44,7 @@ def load_notebook(number: str) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def tiny() -> Config:
-    return tiny_config()
+    return small()
 
 
 @pytest.fixture(scope="session")

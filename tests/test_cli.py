@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minisub import cli
+from minisub import checks, cli
 from minisub.arm import Config
 from minisub.findings import FINDINGS
 from minisub.result import read
@@ -98,11 +98,11 @@ def test_bad_input_is_one_line(
 
 
 def test_seeds() -> None:
-    assert cli.seed_range("0:3") == [0, 1, 2]
-    assert cli.seed_range("1000:1008", quick=True) == [1000, 1001]
-    assert cli.seed_range("4:5", quick=True) == [4]
+    assert checks.seed_range("0:3") == [0, 1, 2]
+    assert checks.seed_range("1000:1008", quick=True) == [1000, 1001]
+    assert checks.seed_range("4:5", quick=True) == [4]
     with pytest.raises(MinisubError):
-        cli.seed_range("1:1")
+        checks.seed_range("1:1")
 
 
 def test_run_prints_and_writes_the_contract(
@@ -168,12 +168,12 @@ SCRIPT = """
 import sys
 from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
-from conftest import tiny_config
+from minisub.calibrate import small
 from minisub import cli
 from minisub.findings import FINDINGS
 if __name__ == "__main__":
     for name, finding in list(FINDINGS.items()):
-        FINDINGS[name] = replace(finding, config=tiny_config())
+        FINDINGS[name] = replace(finding, config=small())
     sys.exit(cli.main(sys.argv[2:]))
 """
 
