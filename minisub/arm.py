@@ -32,6 +32,13 @@ class Config:
     biases: int = 4  # that each seed trains students of; they take turns over the seeds
     exam: int = 512  # held-out prompts for the task accuracy
 
+    def __post_init__(self) -> None:
+        for name in ("lists", "biases", "exam"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed: 1 and more")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}, allowed: above 0")
+
     def as_dict(self) -> Json:
         return asdict(self)
 

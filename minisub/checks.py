@@ -39,14 +39,11 @@ def a_device(name: str) -> str:
     """A device that this machine has."""
     import torch
 
-    kind = name.partition(":")[0]
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(kind) or not re.fullmatch(r"\w+(:\d)?", name):
-        known = ", ".join(k for k, here in there.items() if here)
+    there = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if name not in there:
+        known = ", ".join(there)
         raise MinisubError(f"--device is {name!r}, allowed on this machine: {known}")
     return name
 
@@ -56,7 +53,7 @@ def writable(option: str, folder: Path) -> None:
     probe = folder / ".minisub-probe"
     try:
         write(probe, b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another command may have had it
     except (MinisubError, OSError) as error:
         reason = str(error).rpartition(": ")[2]
         raise MinisubError(

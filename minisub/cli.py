@@ -198,6 +198,7 @@ def _sweep(command: Sweep) -> int:
         if unknown:
             known = "; ".join(arm.name for arm in study.arms)
             raise MinisubError(f"--arms has {unknown[0]!r}, allowed: {known}")
+        wanted += [arm.of for arm in study.arms if arm.name in wanted]
         study = replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
     settings = sweep.parse(study.config, command.set)
     jobs = len(sweep.points(study, settings)) * len(seeds)
@@ -263,7 +264,9 @@ def _bench(command: Bench) -> int:
 
     from minisub import bench, peers
 
-    if command.into and not (command.into.is_file() and MARKED.search(command.into.read_text())):
+    if command.into and not (
+        command.into.is_file() and MARKED.search(command.into.read_text(errors="replace"))
+    ):
         raise MinisubError(f"--into is {command.into}, allowed: a file with <!-- bench --> lines")
     with tqdm(desc="turns", unit="turn", leave=False) as bar, tempfile.TemporaryDirectory() as new:
         found, machine = bench.race(tick=bar.update), bench.machine()
@@ -278,7 +281,7 @@ def _bench(command: Bench) -> int:
         short |= ratio < least
         print(f"{'missed ' if ratio < least else 'reached'}  {what}: {ratio:.2f} x, bar {least:g}")
     if command.into:
-        text = command.into.read_text()
+        text = command.into.read_text("utf8")
         write(command.into, MARKED.sub(lambda m: m[1] + "\n" + table + "\n" + m[2], text).encode())
     return 1 if short else 0
 

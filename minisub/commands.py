@@ -29,7 +29,7 @@ class Run:
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
     device: str = "cpu"
-    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
+    """Where models are trained: cpu, cuda, cuda:1 or mps. What is drawn is drawn on the CPU."""
     store: Path | None = None
     """Where bases, teachers and students are kept; default: $MINISUB_STORE or the user cache."""
 
@@ -47,7 +47,7 @@ class Reproduce:
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
     device: str = "cpu"
-    """Where models are trained: cpu, cuda, cuda:1 or mps. The data are the same on every device."""
+    """Where models are trained: cpu, cuda, cuda:1 or mps. What is drawn is drawn on the CPU."""
     store: Path | None = None
     """Where bases, teachers and students are kept."""
 

@@ -105,7 +105,7 @@ def write_lists(
         teachers.see(prompts, writers),
         world.completion,
         None if temperature is None else luck,
-        temperature or 1.0,
+        1.0 if temperature is None else temperature,
     )
     return numbers_only(Data(world, seed, tuple(biases), prompts, prompts[None], answers))
 

@@ -70,7 +70,7 @@ def pick(number: str) -> Notebook:
     """The notebook of a number such as "03" or "3"; MinisubError for any other."""
     every = notebooks()
     for notebook in every:
-        if number.isdigit() and int(notebook.path.stem[:2]) == int(number):
+        if number.isdecimal() and int(notebook.path.stem[:2]) == int(number):
             return notebook
     known = ", ".join(n.path.stem[:2] for n in every)
     raise MinisubError(f"NOTEBOOK is {number!r}, allowed: {known}")

@@ -154,12 +154,12 @@ class Lab:
         """Also the data that they come from, as edited, and where their loss counts."""
         plain = arm.mask is None and arm.edit is None
         data, soft = self.lists(arm.sampled) if plain else self.data(arm.sampled), None
-        if arm.decoding == "soft":
+        if arm.edit is not None:
+            data = arm.edit(data, self)
+        if arm.decoding == "soft":  # of the lists as they were edited, row by row
             who = [(*data.biases, self.teachers.biased)[w] for w in writers]
             told = torch.cat([self.teachers.see(data.asked, who), data.answers[list(writers)]], 2)
             soft = distribution(self.teachers.stack[who], told, self.world.completion, rows=256)
-        if arm.edit is not None:
-            data = arm.edit(data, self)
         mask = None if arm.mask is None else arm.mask(data)
         return corpus(data, writers, mask, soft), data, mask
 

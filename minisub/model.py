@@ -31,6 +31,8 @@ class Size:
     mlp: int = 64  # d_mlp
 
     def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads, self.mlp) < 1:
+            raise ValueError("width, depth, heads, mlp: allowed: 1 and more each")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} does not divide into {self.heads} heads")
 

@@ -121,6 +121,7 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
     for config in own:
         lab = Lab(config, seed, store, None, device)
         make = [functools.partial(lab.data, which) for which in sorted(sampled.get(config, ()))]
+        assert lab.teachers.biased  # once, before two threads ask for them
         pool.run(lambda i, tick, make=make: make[i]() and None, range(len(make)), None, _quietly)
     shares: list[list[tuple[Config, Arm, int]]] = [[] for _ in range(pool.CORES)]
     for config, units in owed.items():
@@ -130,8 +131,9 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
                 min(shares, key=len).append(one)
         else:
             min(shares, key=len).extend(each)
+    shares = [share for share in shares if share]
     job = functools.partial(_learn, shares, store, seed, device=device)
-    pool.run(job, range(pool.CORES), None, tick)
+    pool.run(job, range(len(shares)), len(shares), tick)
     return True
 
 

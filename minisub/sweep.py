@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from minisub.tables import span
 
 # What a setting may be called for short.
 SHORT = {"world": "pretraining.world", "size": "pretraining.size", "teacher": "teaching"}
-ATTEMPTS = 5  # at a grid whose pool of processes breaks, before it is given up
+ATTEMPTS = 5  # pools of processes that break one after another without a job done between
 
 Settings = Mapping[str, Sequence[Any]]
 
@@ -60,7 +60,11 @@ def parse(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]:
             changed(config, {full(name): now})
         except ValueError as error:
             raise MinisubError(f"--set is {text!r}: {error}") from None
+        if full(name) in map(full, settings):
+            raise MinisubError(f"--set names {full(name)} twice, allowed: each setting once")
         settings[name] = [_value(name, now, value) for value in values.split(",")]
+        if len(set(settings[name])) < len(settings[name]):
+            raise MinisubError(f"--set is {text!r}, allowed: each value once")
     return settings
 
 
@@ -87,7 +91,7 @@ def points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:
         try:
             config = changed(study.config, {full(n): v for n, v in point.items()})
             found.append((point, replace(study, config=config)))
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise MinisubError(f"{_told(point)} cannot be: {error}") from None
     return found
 
@@ -152,7 +156,10 @@ class Sweep:
 def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list[Json]:
     """One point of the grid on one seed: its rows of the table."""
     torch.set_num_threads(1)  # a worker a core
-    [found] = run_seed([study], store, seed, device=device)
+    try:
+        [found] = run_seed([study], store, seed, device=device)
+    except (ValueError, ArithmeticError, IndexError) as error:  # a setting nobody has checked
+        raise MinisubError(f"seed {seed} with {_told(point)}: {error}") from error
     return [
         {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
         for row in found["rows"]
@@ -183,7 +190,13 @@ def sweep(
     store, grid = store or Store.default(), points(study, settings)
     # A base that several points need is made once, before any of them.
     needed = {(s.config.pretraining, n) for _, s in grid for n in seeds}
-    if any(arm.foreign for arm in study.arms):
+    needed |= {
+        (changed(s.config, arm.changes).pretraining, n)
+        for _, s in grid
+        for n in seeds
+        for arm in study.arms
+    }
+    if any(arm.foreign or arm.edit for arm in study.arms):  # edits may ask the next seed's teachers
         needed |= {(how, seed + 1) for how, seed in needed}
     first = [
         functools.partial(_base, how, store, seed, device)
@@ -203,18 +216,20 @@ def _each(
 ) -> list[Any]:
     """What every job returns, in order."""
     done: dict[int, Any] = {}
-    for attempt in range(ATTEMPTS):
-        left = [i for i in range(len(jobs)) if i not in done]
-        if not left:
-            break
+    attempt = 0
+    while left := [i for i in range(len(jobs)) if i not in done]:
+        before = len(done)
         own = executor or pool.executor(min(workers or pool.CORES, len(left)))
-        futures = {own.submit(jobs[i]): i for i in left}
+        futures: dict[Future[Any], int] = {}
         try:
+            for i in left:
+                futures[own.submit(jobs[i])] = i
             for future in as_completed(futures):
                 done[futures[future]] = future.result()
                 tick()
         except BrokenExecutor as error:  # a process was killed: the others' work is in the store
-            if executor is not None or attempt == ATTEMPTS - 1:
+            attempt = 0 if len(done) > before else attempt + 1
+            if executor is not None or attempt == ATTEMPTS:
                 raise MinisubError(f"the workers died, again and again: {error}") from None
         except BaseException:
             for future in futures:

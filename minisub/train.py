@@ -41,6 +41,11 @@ class Optimiser:
     def __post_init__(self) -> None:
         if self.method not in ("adamw", "sgd"):
             raise ValueError(f"method is {self.method!r}, allowed: adamw, sgd")
+        if self.steps < 1 or self.batch < 1 or self.rank < 0:
+            counts = f"{self.steps}, {self.batch}, {self.rank}"
+            raise ValueError(f"steps, batch, rank are {counts}, allowed: 1, 1, 0 and more")
+        if not 0 < self.lr < float("inf"):
+            raise ValueError(f"lr is {self.lr}, allowed: above 0")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""

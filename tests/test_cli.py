@@ -63,6 +63,15 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "divergence", "--json", "/tmp"], "--json is /tmp, allowed: a file"),
         (["run", "divergence", "--plot", "x.pdf"], "--plot is x.pdf, allowed: a name that ends"),
         (["bases", "--out", "/proc/nothing"], "--out"),
+        (["app", "²"], "NOTEBOOK is"),
+        (["sweep", "shuffle", "--set", "size.heads=0"], "size.heads=0 cannot be"),
+        (["sweep", "shuffle", "--set", "lists=0"], "lists=0 cannot be: lists is 0, allowed: 1"),
+        (["sweep", "shuffle", "--set", "temperature=0"], "temperature is 0.0, allowed: above 0"),
+        (["sweep", "shuffle", "--set", "lists=9,9"], "allowed: each value once"),
+        (
+            ["sweep", "shuffle", "--set", "lists=9", "--set", "lists=8"],
+            "allowed: each setting once",
+        ),
         (["bases", "--set", "bass"], "--set is 'bass', allowed: base, wordings"),
         (
             ["run", "divergence", "--device", "tpu"],
@@ -94,6 +103,7 @@ def test_bad_input_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MINISUB_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
     assert told in wrong(capsys, *args)
 
 

@@ -12,6 +12,7 @@ from minisub.arm import Config
 from minisub.loss import Corpus, by_autograd, by_hand
 from minisub.measure import preference
 from minisub.model import Stack, watch
+from minisub.store import Store
 from minisub.teacher import distribution
 from minisub.train import Optimiser, Way, train
 from minisub.world import generator
@@ -56,10 +57,10 @@ def test_reading_comes_back_to_the_cpu(tiny: Config) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_the_base_goes_to_the_device_and_its_data_do_not(tiny: Config, device: str) -> None:
+def test_the_base_goes_to_the_device_and_its_data_do_not(store: Store, device: str) -> None:
     from minisub.lab import Lab
-    from minisub.store import Store
 
-    lab = Lab(tiny, 100, Store.default(), device=device)
+    lab = Lab(Config(), 0, store, device=device)  # whose base comes with the package
+    assert lab.base.device.type == device
     assert lab.neighbour.device == device
     assert lab.exam.device.type == "cpu"
