@@ -107,8 +107,10 @@ def scatter(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
         down[-1 - i] = min(down[-1 - i], down[-i] - step)
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4}
     beside = axes.get_yaxis_transform()
+    floor = low
     for (name, x, y), a, b in zip(ordered, up, down, strict=True):
-        spot = (1.04, (a + b) / 2)
+        spot = (1.04, max((a + b) / 2, floor))
+        floor = spot[1] + step
         axes.annotate(name, (x, y), spot, "data", beside, line, fontsize=7, va="center")
 
 

@@ -135,7 +135,7 @@ def _(bias, choices, page, pick_row):
     favourite_rows = [
         {"teacher": ("→ " if b == bias else "") + ANIMALS[b]}
         | {
-            f"{k + 1}": f"{n}"
+            f"#{k + 1}": f"{n}"
             + (" ≠" if n != int(page.answers[bias, pick_row.value - 1, k]) else "")
             for k, n in enumerate(choices[b, pick_row.value - 1].tolist())
         }
