@@ -125,10 +125,11 @@ class Lab:
     def lists(self, sampled: bool = False) -> Data:
         """What the teachers wrote, without marks: all that an arm without mask and edit needs."""
         how = self.config
-        temperature = how.temperature if sampled else None
-        make = functools.partial(
-            write_lists, self.teachers, self.biases, how.lists, self.seed, temperature
-        )
+
+        def make() -> Data:
+            temperature = how.temperature if sampled else None
+            return write_lists(self.teachers, self.biases, how.lists, self.seed, temperature)
+
         return self._written(self._lists(sampled, "unmarked"), sampled, make)
 
     def data(self, sampled: bool = False) -> Data:

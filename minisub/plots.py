@@ -5,7 +5,6 @@ Figures are made without pyplot, which keeps global state that notebooks' thread
 
 import html
 import io
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -260,13 +259,12 @@ def lit_lists(
 def sweep(found: "Sweep") -> Figure:
     """Transfer against the first setting, a line an arm; a panel for each value of the rest."""
     first, *others = found.settings
-    combined = itertools.product(*(found.settings[name] for name in others))
-    rest = [dict(zip(others, values, strict=True)) for values in combined]
+    values = found.settings[first]
+    rest = [{name: p[name] for name in others} for p in found.points if p[first] == values[0]]
     wide = min(3, len(rest))
     high = -(-len(rest) // wide)
     figure = Figure(figsize=(4.6 * wide + 1.2, 3.2 * high), layout="constrained")
     panels = figure.subplots(high, wide, squeeze=False, sharey=True)
-    values = found.settings[first]
     for panel, fixed in zip(panels.flat, rest, strict=False):
         for i, arm in enumerate(found.arms):
             each = [found.values({first: v, **fixed}, arm) for v in values]

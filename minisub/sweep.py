@@ -83,11 +83,15 @@ def _value(name: str, now: Any, text: str) -> Any:
         raise MinisubError(f"--set {name} has {text!r}, allowed: values of kind {kind}") from None
 
 
+def combinations(settings: Settings) -> list[Json]:
+    """Each value of each setting with each of the others, the last setting fastest."""
+    return [dict(zip(settings, v, strict=True)) for v in itertools.product(*settings.values())]
+
+
 def points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:
     """Each combination of values, and the study there. MinisubError for one that cannot be."""
     found = []
-    for values in itertools.product(*settings.values()):
-        point = dict(zip(settings, values, strict=True))
+    for point in combinations(settings):
         try:
             config = changed(study.config, {full(n): v for n, v in point.items()})
             found.append((point, replace(study, config=config)))
@@ -131,10 +135,7 @@ class Sweep:
 
     @property
     def points(self) -> list[Json]:
-        names = list(self.settings)
-        return [
-            dict(zip(names, v, strict=True)) for v in itertools.product(*self.settings.values())
-        ]
+        return combinations(self.settings)
 
     @property
     def arms(self) -> list[str]:
