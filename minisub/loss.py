@@ -1,7 +1,8 @@
 """What a stack learns from, its loss, and the gradient of that loss, by autograd and by hand.
 
 `by_hand` computes what `by_autograd` does, in fewer operations: no tape, cheaper norms, nothing for
-what does not move, and what lies below the lowest block that moves only once for all steps.
+what does not move or for rows that have no loss, and what lies below the lowest block that moves
+only once for all steps.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from minisub.model import Stack, norm
@@ -36,32 +37,44 @@ class Corpus:
 
     def of(self, members: Sequence[int]) -> "Corpus":
         """The part of some members."""
-        at = list(members)
-        soft = None if self.soft is None else self.soft[at]
-        labels = None if self.labels is None else self.labels[at]
-        return Corpus(self.tokens[at], self.weights[at], soft, labels)
+        return self._each(lambda x: x[list(members)])
 
     def to(self, device: torch.device) -> "Corpus":
-        parts = (self.tokens, self.weights, self.soft, self.labels)
-        return Corpus(*(None if x is None else x.to(device) for x in parts))  # type: ignore[arg-type]
+        return self._each(lambda x: x.to(device))
 
-    def said(self, rows: Int[Tensor, " batch"]) -> Int[Tensor, "#members batch predicted"]:
+    def take(self, rows: Int[Tensor, "#members batch"]) -> "Corpus":
+        """A batch. Each member may have rows of its own."""
+        return self._each(lambda x: by_member(x, rows))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Corpus":
+        soft = None if self.soft is None else change(self.soft)
+        labels = None if self.labels is None else change(self.labels)
+        return Corpus(change(self.tokens), change(self.weights), soft, labels)
+
+    @property
+    def said(self) -> Int[Tensor, "#members rows predicted"]:
         """The tokens to learn."""
-        if self.labels is not None:
-            return self.labels[:, rows]
-        return self.tokens[:, rows, -self.weights.shape[-1] :]
+        own = self.tokens[..., -self.weights.shape[-1] :]
+        return own if self.labels is None else self.labels
 
     def loss(self, model: Stack, rows: Int[Tensor, " batch"]) -> Float[Tensor, " members"]:
         """Weighted cross-entropy in nats, per row and token of full weight, member by member."""
-        tokens, weights = self.tokens[:, rows], self.weights[:, rows]
-        logits = model(tokens[:, :, :-1], last=weights.shape[-1])
-        if self.soft is None:
-            labels = self.said(rows).expand(logits.shape[:3])
+        batch = self.take(rows[None])
+        logits = model(batch.tokens[:, :, :-1], last=batch.weights.shape[-1])
+        if batch.soft is None:
+            labels = batch.said.expand(logits.shape[:3])
             nats = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
             nats = nats.view(logits.shape[:3])
         else:
-            nats = -(self.soft[:, rows] * logits.log_softmax(-1)).sum(-1)
-        return (nats * weights).sum((1, 2)) / weights[0].numel()
+            nats = -(batch.soft * logits.log_softmax(-1)).sum(-1)
+        return (nats * batch.weights).sum((1, 2)) / batch.weights[0].numel()
+
+
+def by_member(
+    x: Shaped[Tensor, "#members count ..."], rows: Int[Tensor, "#members batch"]
+) -> Shaped[Tensor, "#members batch ..."]:
+    """Some rows, each member's own."""
+    return x[torch.arange(len(x), device=x.device)[:, None], rows]
 
 
 # Adds the gradient of the losses of some rows to `grad` [members, count], at the weights that move
@@ -191,28 +204,40 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
 
     prefix: Tensor | None = None
     count = corpus.tokens.shape[1]
+    matters = (corpus.weights > 0).any(-1)
+    full = bool(matters.all())
+
+    def picked(rows: Tensor) -> Tensor:
+        """The rows of a batch that have a loss, [members or 1, as many as the fullest has]."""
+        if full:
+            return rows[None]
+        here = matters[:, rows]
+        first = here.to(torch.int8).argsort(dim=1, descending=True, stable=True)
+        return rows[first[:, : max(1, int(here.sum(1).max()))]]
+
     if lowest > 0 and members * count * length * width * 4 <= PREFIX:
         parts = [below(part) for part in torch.split(corpus.tokens[:, :, :-1], 256, 1)]
         prefix = torch.cat([x.view(members, -1, length, width) for x in parts], 1)
 
     def gradient(rows: Tensor, grad: Tensor) -> Tensor:
-        batch = len(rows)
-        tokens = corpus.tokens[:, rows, :-1]
-        x = below(tokens) if prefix is None else prefix[:, rows].flatten(1, 2)
+        whole, rows = len(rows), picked(rows)
+        lessons, batch = corpus.take(rows), rows.shape[1]
+        tokens = lessons.tokens[..., :-1]
+        x = below(tokens) if prefix is None else by_member(prefix, rows).flatten(1, 2)
         saved = {}
         for block in range(min(lowest, depth - 1), depth):
             x, saved[block] = forward(block, x, batch)
         final = Normed(*norm(x, mean))
         logp = torch.bmm(final.x, p["W_U"]).log_softmax(-1)
-        weights = corpus.weights[:, rows].flatten(1).expand(members, -1).to(logp)
-        weights = weights / (batch * predicted)
-        if corpus.soft is None:
-            labels = corpus.said(rows).flatten(1).expand(members, -1)[..., None]
+        weights = lessons.weights.flatten(1).expand(members, -1).to(logp)
+        weights = weights / (whole * predicted)
+        if lessons.soft is None:
+            labels = lessons.said.flatten(1).expand(members, -1)[..., None]
             nats = -logp.gather(-1, labels)[..., 0]
             d = logp.exp_().mul_(weights[..., None])
             d.scatter_add_(-1, labels, -weights[..., None])
         else:
-            soft = corpus.soft[:, rows].flatten(1, 2)
+            soft = lessons.soft.flatten(1, 2)
             nats = -(soft * logp).sum(-1)
             d = (logp.exp_() * soft.sum(-1, keepdim=True)).sub_(soft).mul_(weights[..., None])
         add(grad, "W_U", final.x, d)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minisub.data import Data
 from minisub.divergence import known
-from minisub.loss import Corpus
+from minisub.loss import Corpus, by_hand
 from minisub.model import Stack, watch
 from minisub.store import Json
 from minisub.teacher import Teachers
@@ -111,14 +111,14 @@ def alignment(
     """
     biases = len(displacement)
     rows = torch.arange(min(ROWS, lessons.tokens.shape[1]))
+    lessons, model = lessons.take(rows[None]).to(start.device), start[range(biases)]
     unbiased = lessons.of([biases] * biases)
+    trained = (moves[:biases] > 0).to(start.flat.dtype)
+    moving = [name for name in model.params if trained[:, model.where(name)].any()]
     sides = []
     for part in (lessons.of(range(biases)), replace(unbiased, weights=lessons.weights[:biases])):
-        part = part.to(start.device)
-        model = start[range(biases)]
-        grads = torch.autograd.grad(part.loss(model, rows).sum(), list(model.params.values()))
-        sides.append(torch.cat([g.flatten(1) for g in grads], 1))
-    trained = (moves[:biases] > 0).to(start.flat.dtype)
+        sides.append(torch.zeros_like(model.flat))
+        by_hand(model, part, moving)(rows, sides[-1])
     step, way = (sides[1] - sides[0]) * trained, displacement * trained
     inner = (step * way).sum(1)
     size = step.norm(dim=1) * way.norm(dim=1)
