@@ -43,10 +43,16 @@ class Config:
         return asdict(self)
 
     def quick(self) -> "Config":
-        """For a first look: half the lists, steps and biases."""
-        student = replace(self.student, steps=self.student.steps // 2)
-        fewer = max(1, self.biases // 2)
-        return replace(self, lists=self.lists // 2, student=student, biases=fewer)
+        """For a first look: a quarter of the students' lists, steps and exam, half the biases."""
+        rehearsed = replace(self.teaching.training, batch=self.teaching.training.batch // 2)
+        return replace(
+            self,
+            teaching=replace(self.teaching, training=rehearsed),
+            student=replace(self.student, steps=self.student.steps // 4),
+            lists=self.lists // 4,
+            biases=max(1, self.biases // 2),
+            exam=self.exam // 4,
+        )
 
     def taught(self, seed: int, traits: int) -> tuple[int, ...]:
         """Which biases a seed trains students of: evenly spread, and others for the next seed."""

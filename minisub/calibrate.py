@@ -19,7 +19,7 @@ from minisub.measure import Array
 from minisub.model import Size
 from minisub.pool import Tick
 from minisub.result import HELD, Claim, Result
-from minisub.store import Store
+from minisub.store import Json, Store
 from minisub.teacher import Teaching
 from minisub.train import Optimiser
 from minisub.world import World
@@ -135,7 +135,8 @@ def _values(result: Result) -> list[float]:
 
 
 def _held(claim: Claim, values: Sequence[float]) -> bool:
-    rows = [{"seed": i, "arm": "drawn", "transfer": v} for i, v in enumerate(values)]
+    blank: Json = {"arm": "drawn", "biases": [], "by_bias": []}
+    rows = [{**blank, "seed": i, "transfer": v} for i, v in enumerate(values)]
     return bool(claim.judge(Result("drawn", {}, {}, rows))["verdict"] == HELD)
 
 

@@ -123,8 +123,8 @@ def _perform(
     findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
     if quick:
         print(
-            "A quick look: two seeds, half the lists, steps and biases. Claims are judged as "
-            "always; most need the full run to be decided.",
+            "A quick look: two seeds, half the biases, a quarter of lists and steps. Claims are "
+            "judged as always; most need the full run to be decided.",
             file=sys.stderr,
         )
     arms = len(seeds) * sum(len(finding.arms) for finding in findings)

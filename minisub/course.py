@@ -118,6 +118,7 @@ def shown(result: Result) -> mo.Html:
             "measured": round(c["value"], 3),
             "95 %": f"{c['low']:.2f} to {c['high']:.2f}" if c["low"] is not None else "",
             "threshold": c["rule"],
+            "rests on": ", ".join(c["rests_on"]),
             "verdict": c["verdict"],
         }
         for c in result.claims

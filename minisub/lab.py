@@ -267,5 +267,6 @@ class Lab:
             **{name: entry[name] for name in known},
             **{name: entry.get(name) for name in ("inner", "coverage")},
             "biases": [self.trait.biases[b] for b in of],
+            "by_bias": [round(measure.transfer(shifts[[i]], [b]), 6) for i, b in enumerate(of)],
             "shifts": np.round(shifts, 6).tolist(),
         }

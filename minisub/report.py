@@ -83,6 +83,7 @@ def markdown(results: Sequence[Result], command: str) -> str:
         "# Results",
         "",
         f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
+        "A verdict *rests on* a seed or a bias if it would be another without it.",
         "",
     ]
     for result in results:
@@ -95,8 +96,9 @@ def markdown(results: Sequence[Result], command: str) -> str:
             f"*Paper:* {finding.paper}",
             "",
         ]
-        lines += ["| claim, registered before the run | threshold | measured [95 %] | verdict |"]
-        lines += ["|---|---|---|---|"]
+        lines += ["| claim, registered before the run | threshold | measured [95 %] | rests on |"]
+        lines[-1] += " verdict |"
+        lines += ["|---|---|---|---|---|"]
         lines += [
             "| " + " | ".join(cell.replace("|", "\\|") for cell in row[1:]) + " |"
             for row in claim_rows([result], "+.2f")
@@ -114,13 +116,14 @@ def page(results: Sequence[Result], command: str) -> str:
         f"<title>minisub: the findings</title><style>{STYLE}</style>",
         "<h1>minisub: the findings</h1>",
         f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
-        f"{html.escape(_provenance(results))}. Transfer is in nats: the gain in log p of the bias "
+        f"{html.escape(_provenance(results))}. A verdict rests on a seed or a bias if it would be "
+        "another without it. Transfer is in nats: the gain in log p of the bias "
         "over a control student. Intervals are 95 %, over seeds. Every claim, with its threshold, "
         "was written down in code before the run.</p>",
         "<h2>Claims</h2>",
         _table(
-            ("finding", "claim", "threshold", "measured [95 %]", "verdict"),
-            [(*map(html.escape, row[:4]), _mark(row[4])) for row in claim_rows(results, "+.2f")],
+            ("finding", "claim", "threshold", "measured [95 %]", "rests on", "verdict"),
+            [(*map(html.escape, row[:5]), _mark(row[5])) for row in claim_rows(results, "+.2f")],
         ),
     ]
     for result in results:

@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ HELD, NOT_HELD, UNDECIDED = "held", "not held", "undecided"
 
 @dataclass(frozen=True)
 class Result:
-    """What a study found. `rows`: one for each seed and arm, averaged over the eight biases."""
+    """What a study found. `rows`: one for each seed and arm, averaged over the seed's biases."""
 
     finding: str
     config: Json
@@ -34,6 +35,33 @@ class Result:
     @property
     def seeds(self) -> list[int]:
         return sorted({row["seed"] for row in self.rows})
+
+    @property
+    def biases(self) -> list[str]:
+        """Of whose teachers there were students in any seed."""
+        return sorted({bias for row in self.rows for bias in row["biases"]})
+
+    def without(self, seed: int | None = None, bias: str | None = None) -> "Result":
+        """The same result with one seed, or the students of one bias, left out.
+
+        Without a bias, `transfer` and `retained` are those of the others; what is measured over
+        all biases at once stays as it was. Seeds with no other bias are left out.
+        """
+        parts: dict[str, Any] = {
+            name: [row for row in getattr(self, name) if row["seed"] != seed]
+            for name in ("rows", "teachers", "lists", "probes")
+        }
+        if bias is not None:
+            rows = []
+            for row in parts["rows"]:
+                pairs = zip(row["biases"], row["by_bias"], strict=True)
+                kept = {name: value for name, value in pairs if name != bias}
+                if kept:
+                    mean = float(np.mean(list(kept.values())))
+                    rows.append({**row, "biases": [*kept], "by_bias": [*kept.values()]})
+                    rows[-1]["transfer"] = mean
+            parts["rows"] = retained(rows)
+        return replace(self, **parts)
 
     def values(self, arm: str, measure: str = "transfer") -> list[float]:
         """One value a seed, in the order of the seeds."""
@@ -85,6 +113,19 @@ class Result:
 
     def write(self, path: Path) -> None:
         write(path, self.as_json().encode())
+
+
+def retained(rows: Sequence[Json]) -> list[Json]:
+    """The same rows; each says what it `retained` of the transfer of the arm that it is part of.
+
+    None where there is no such arm, or nothing to retain.
+    """
+    transfer = {(row["seed"], row["arm"]): row["transfer"] for row in rows}
+    wholes = [transfer.get((row["seed"], row["of"])) for row in rows]
+    return [
+        {**row, "retained": row["transfer"] / whole if whole else None}
+        for row, whole in zip(rows, wholes, strict=True)
+    ]
 
 
 def read(path: Path) -> Result:
@@ -149,28 +190,45 @@ class Claim:
     def _fits(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def judge(self, result: Result) -> Json:
-        """The claim with its value, interval and verdict."""
-        values = list(self.values(result))
-        mean = float(np.mean(values))
+    def _verdict(self, values: Sequence[float]) -> str:
         low, high = stats.interval(values)
         if self.bar == "every seed":
-            verdict = HELD if all(map(self._fits, values)) else NOT_HELD
-        elif math.isnan(low):
-            verdict = UNDECIDED
-        elif (self.bar == "interval" and self._fits(low) and self._fits(high)) or (
-            self.bar == "mean" and self._fits(mean)
-        ):
-            verdict = HELD
-        else:
-            verdict = NOT_HELD if high < self.low or low > self.high else UNDECIDED
+            return HELD if all(map(self._fits, values)) else NOT_HELD
+        if math.isnan(low):
+            return UNDECIDED
+        if self.bar == "interval" and self._fits(low) and self._fits(high):
+            return HELD
+        if self.bar == "mean" and self._fits(float(np.mean(values))):
+            return HELD
+        return NOT_HELD if high < self.low or low > self.high else UNDECIDED
+
+    def judge(self, result: Result) -> Json:
+        """The claim with its value, interval and verdict, and what the verdict rests on."""
+        values = list(self.values(result))
+        low, high = stats.interval(values)
+        verdict = self._verdict(values)
         return {
             "claim": self.text,
-            "value": mean,
+            "value": float(np.mean(values)),
             "low": low,
             "high": high,
             "threshold": self.low if math.isfinite(self.low) else self.high,
             "rule": self.rule,
             "n": len(values),
             "verdict": verdict,
+            "rests_on": [] if verdict == UNDECIDED else self._rests_on(result, verdict),
         }
+
+    def _rests_on(self, result: Result, verdict: str) -> list[str]:
+        """The seeds and biases without any one of which the verdict would be another.
+
+        Of fewer than three seeds none is left out, as one alone decides nothing.
+        """
+        left_out = []
+        if len(result.seeds) > 2:
+            left_out += [(f"seed {s}", result.without(seed=s)) for s in result.seeds]
+            if len(result.biases) > 1:
+                left_out += [(bias, result.without(bias=bias)) for bias in result.biases]
+        return [
+            what for what, rest in left_out if self._verdict(list(self.values(rest))) != verdict
+        ]

@@ -17,7 +17,7 @@ from minisub import base, pool
 from minisub.arm import Arm, Config, changed
 from minisub.lab import SOURCES, Lab
 from minisub.pool import Tick
-from minisub.result import Result
+from minisub.result import Result, retained
 from minisub.store import Json, Store, code_version, digest
 
 Probe = Callable[[Lab], list[Json]]
@@ -187,12 +187,8 @@ def _rows(
 
     rows, own = [], lab_of(study.config)
     for arm in study.arms:
-        rows.append(lab_of(changed(study.config, arm.changes)).row(arm))
+        rows.append({**lab_of(changed(study.config, arm.changes)).row(arm), "of": arm.of})
         tick()
-    transfer = {row["arm"]: row["transfer"] for row in rows}
-    for arm, row in zip(study.arms, rows, strict=True):
-        whole = transfer.get(arm.of)
-        row["retained"] = row["transfer"] / whole if whole else None
     decodings = dict.fromkeys(arm.sampled for arm in study.arms if not arm.changes)
     found = []
     for probe in study.probes:
@@ -201,7 +197,7 @@ def _rows(
         entry = own.stored("probes", key, functools.partial(_probe, probe, own))
         found += [{"seed": seed, **row} for row in entry["rows"]]
     return {
-        "rows": rows,
+        "rows": retained(rows),
         "teachers": own.teacher_report(),
         "lists": [own.list_report(sampled) for sampled in decodings],
         "probes": found,

@@ -79,14 +79,15 @@ def teacher_table(result: Result) -> str:
     return "\n".join([grid(head, rows), *lists])
 
 
-def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, str, str, str, str]]:
-    """(finding, claim, threshold, value with interval, verdict)."""
+def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, ...]]:
+    """(finding, claim, threshold, value with interval, what it rests on, verdict)."""
     return [
         (
             r.finding,
             c["claim"],
             c["rule"],
             span(c["value"], c["low"], c["high"], form),
+            ", ".join(c["rests_on"]) or "-",
             c["verdict"],
         )
         for r in results
@@ -97,7 +98,8 @@ def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, str, str
 def claim_table(results: Sequence[Result]) -> str:
     """A line a claim: value, threshold, verdict."""
     rows = [
-        (f"{finding}: {claim}", value, rule, verdict)
-        for finding, claim, rule, value, verdict in claim_rows(results, "+.3f")
+        (f"{finding}: {claim}", value, rule, rests_on, verdict)
+        for finding, claim, rule, value, rests_on, verdict in claim_rows(results, "+.3f")
     ]
-    return grid(("claim, registered before the run", "value [95 %]", "threshold", "verdict"), rows)
+    head = ("claim, registered before the run", "value [95 %]", "threshold", "rests on", "verdict")
+    return grid(head, rows)

@@ -94,8 +94,10 @@ def result(values: dict[str, list[float]]) -> Result:
                     "control_task_accuracy": 0.9,
                     "loss_tokens": 10,
                     "retained": value / whole,
+                    "of": "all",
                     "divergence_share": 0.1,
                     "biases": [str(b) for b in ALL],
+                    "by_bias": [value] * 8,
                     "shifts": (np.eye(8) * value).tolist(),
                 }
             )
@@ -128,6 +130,33 @@ def test_verdicts(claim: Claim, verdict: str) -> None:
     judged = claim.judge(result(THREE))
     assert judged["verdict"] == verdict
     assert judged["n"] == 3
+
+
+def test_a_claim_says_when_it_rests_on_a_seed() -> None:
+    lucky = result({"all": [0.1, 0.1, 5.0], "foreign": [0.0] * 3})
+    judged = Claim("c", of("all"), "mean", low=1.0).judge(lucky)
+    assert (judged["verdict"], judged["rests_on"]) == ("held", ["seed 2"])
+    assert Claim("c", of("all"), "mean", low=0.05).judge(lucky)["rests_on"] == []
+    assert Claim("c", of("all"), "mean", low=3.0).judge(lucky)["verdict"] == "undecided"
+
+
+def test_a_claim_says_when_it_rests_on_a_bias() -> None:
+    """One of eight biases passes on eight times as much as was asked for, the others nothing."""
+    one = result({"all": [1.0, 1.1, 1.2], "half": [0.5, 0.55, 0.6]})
+    for row in one.rows:
+        row["by_bias"] = [0.01] * 7 + [8 * row["transfer"] - 0.07]
+    judged = Claim("c", of("all"), "mean", low=1.0).judge(one)
+    assert (judged["verdict"], judged["rests_on"]) == ("held", ["7"])
+    left = one.without(bias="7")
+    assert left.values("all") == pytest.approx([0.01] * 3)
+    assert left.values("half", "retained") == pytest.approx([1.0] * 3)
+    assert one.values("half", "retained") == pytest.approx([0.5] * 3)  # untouched
+    assert one.without(bias="3").values("all") == pytest.approx([1.14, 1.26, 1.37], abs=0.01)
+
+
+def test_nothing_is_left_out_of_two_seeds() -> None:
+    two = {arm: values[:2] for arm, values in THREE.items()}
+    assert Claim("c", of("all"), "mean", low=0.9).judge(result(two))["rests_on"] == []
 
 
 def test_one_seed_decides_nothing() -> None:
