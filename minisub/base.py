@@ -14,6 +14,7 @@ from minisub.pool import Tick
 from minisub.store import (
     Arrays,
     Json,
+    MinisubError,
     Store,
     code_version,
     digest,
@@ -113,11 +114,12 @@ def load(how: Pretraining, seed: int, store: Store, device: str = "cpu") -> Stac
     """The base of a seed: bundled, else stored, else pretrained now and stored."""
     bundled = bundled_as(how, seed)
     if bundled is not None:
-        return _stack(how, read_arrays(bundled)[0]).to(device)
+        return _stack(how, read_arrays(bundled)[0], bundled).to(device)
     key = _key(how, seed)
     stored = store.get_arrays("bases", key)
     if stored is not None:
-        return _stack(how, stored).to(device)
+        where = store.path("bases", key, ".safetensors")
+        return _stack(how, stored, where).to(device)
     model, about = pretrain(how, seed, device)
     store.put_arrays("bases", key, _arrays(model), about)
     return model
@@ -125,7 +127,7 @@ def load(how: Pretraining, seed: int, store: Store, device: str = "cpu") -> Stac
 
 def there(how: Pretraining, seed: int, store: Store) -> bool:
     """Whether `load` has nothing to pretrain."""
-    return bundled_as(how, seed) is not None or store.has("bases", _key(how, seed))
+    return bundled_as(how, seed) is not None or store.has_arrays("bases", _key(how, seed))
 
 
 def _key(how: Pretraining, seed: int) -> str:
@@ -136,8 +138,11 @@ def _arrays(model: Stack) -> Arrays:
     return {"flat": model.flat.half().cpu().numpy()}
 
 
-def _stack(how: Pretraining, arrays: Arrays) -> Stack:
-    return Stack(how.shape, torch.from_numpy(arrays["flat"]).float())
+def _stack(how: Pretraining, arrays: Arrays, where: Path) -> Stack:
+    flat = arrays.get("flat")
+    if flat is None or flat.shape != (1, how.shape.count):
+        raise MinisubError(f"{where} holds a base of another shape: delete it to make it anew")
+    return Stack(how.shape, torch.from_numpy(flat).float())
 
 
 def bundled_as(how: Pretraining, seed: int) -> Path | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 Json = dict[str, Any]
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -63,7 +63,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], about: Json) -> None:
-    """`path`.safetensors, then its sidecar `path`.json with `about` and a checksum."""
+    """For people to find: `path`.safetensors, then its sidecar `path`.json with a checksum."""
     raw = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
     write(path.with_suffix(".safetensors"), raw)
     side = json.dumps({**about, "sha256": digest(raw)}, indent=1) + "\n"
@@ -99,8 +99,14 @@ def read_json(path: Path) -> Json:
     return content
 
 
+def _checksum(arrays: Arrays, about: str) -> str:
+    """Of all that an entry of arrays says."""
+    parts = [[k, str(v.dtype), v.shape, digest(v.tobytes())] for k, v in sorted(arrays.items())]
+    return digest([about, parts])
+
+
 class Store:
-    """A folder of entries. Processes may share one: the last to write an entry writes it whole."""
+    """A folder of entries, a file each, so that processes may share it: the last to write wins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -111,17 +117,14 @@ class Store:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return cls(Path(os.environ.get("MINISUB_STORE") or Path(home) / "minisub"))
 
-    def path(self, kind: str, key: str) -> Path:
-        return self.folder / kind / key
-
-    def has(self, kind: str, key: str) -> bool:
-        return self.path(kind, key).with_suffix(".json").exists()
+    def path(self, kind: str, key: str, suffix: str) -> Path:
+        return (self.folder / kind / key).with_suffix(suffix)
 
     def get(self, kind: str, key: str) -> Json | None:
         """A stored result, or None; MinisubError for a damaged one."""
-        if not self.has(kind, key):
+        path = self.path(kind, key, ".json")
+        if not path.exists():
             return None
-        path = self.path(kind, key).with_suffix(".json")
         entry = read_json(path)
         if entry.get("sha256") != digest(entry.get("content")):
             raise MinisubError(f"{path} is damaged (its checksum is wrong): delete it to redo it")
@@ -131,10 +134,30 @@ class Store:
     def put(self, kind: str, key: str, content: Json) -> None:
         entry = {"sha256": digest(content), "content": content}
         text = json.dumps(entry, separators=(",", ":"), allow_nan=False) + "\n"  # in its own order
-        write(self.path(kind, key).with_suffix(".json"), text.encode())
+        write(self.path(kind, key, ".json"), text.encode())
+
+    def has_arrays(self, kind: str, key: str) -> bool:
+        return self.path(kind, key, ".safetensors").exists()
 
     def get_arrays(self, kind: str, key: str) -> Arrays | None:
-        return read_arrays(self.path(kind, key))[0] if self.has(kind, key) else None
+        """Stored arrays, or None; MinisubError for damaged ones."""
+        path = self.path(kind, key, ".safetensors")
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, "numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                said = file.metadata() or {}
+            good = said.get("sha256") == _checksum(arrays, said.get("about", ""))
+        except OSError as error:
+            raise MinisubError(f"cannot read {path}: {error.strerror or error}") from None
+        except (SafetensorError, TypeError, ValueError):  # a type or shape that cannot be
+            good = False
+        if not good:
+            raise MinisubError(f"{path} is damaged (its checksum is wrong): delete it to redo it")
+        return arrays
 
     def put_arrays(self, kind: str, key: str, arrays: Mapping[str, Any], about: Json) -> None:
-        write_arrays(self.path(kind, key), arrays, about)
+        whole, text = {k: np.ascontiguousarray(v) for k, v in arrays.items()}, canonical(about)
+        raw = safetensors.numpy.save(whole, {"about": text, "sha256": _checksum(whole, text)})
+        write(self.path(kind, key, ".safetensors"), raw)

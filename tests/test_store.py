@@ -47,8 +47,7 @@ def test_a_truncated_file_is_found(tmp_path: Path) -> None:
     with pytest.raises(MinisubError, match="damaged"):
         store.get_arrays("bases", "k")
     path.unlink()
-    with pytest.raises(MinisubError, match="cannot read"):
-        store.get_arrays("bases", "k")
+    assert store.get_arrays("bases", "k") is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(
