@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import tyro
@@ -35,6 +36,9 @@ from minisub.tables import arm_table, claim_table, teacher_table
 def main(args: Sequence[str] | None = None) -> int:
     """Exit status 0, or 2 for what the user can mend, said in one line on stderr."""
     try:
+        if list(sys.argv[1:] if args is None else args) == ["--version"]:
+            print(f"minisub {version('minisub')}")
+            return 0
         command = _parse(args)
         if isinstance(command, List):
             return _list()
@@ -62,6 +66,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `minisub list | head -1` is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # of files that are named in the options
+        print(f"minisub: {error}", file=sys.stderr)
+        return 2
 
 
 def _parse(
@@ -74,7 +81,8 @@ def _parse(
             return tyro.cli(
                 Command,
                 prog="minisub",
-                description="A laboratory for subliminal learning that fits on a laptop.",
+                description="A laboratory for subliminal learning that fits on a laptop. --version "
+                "says which; --tyro-print-completion bash completes the words of a shell.",
                 args=args,
             )
     except SystemExit as stop:

@@ -83,7 +83,7 @@ class App:
     notebook: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NOTEBOOK")] = ""
     """Its number, such as 03; without one, all of them."""
     host: str = "127.0.0.1"
-    """Who may come: this machine only by default."""
+    """Who may come: this machine only by default. Others need the token in the link printed."""
     port: int = 2718
     """The port to listen at."""
     headless: bool = False

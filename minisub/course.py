@@ -26,6 +26,7 @@ from minisub.model import Stack
 from minisub.result import Result, read
 from minisub.store import Store
 from minisub.study import Study
+from minisub.visitors import bounded, turn
 
 SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
 FRAMES = 10  # pictures of a student while it learns
@@ -250,26 +251,31 @@ def drawn(lesson: Lesson, dpi: int = 150) -> mo.Html:
     return picture(figure, alt, dpi)
 
 
+def _waiting() -> Any:
+    return mo.status.spinner(title="Others are training: waiting for a free core ...")
+
+
 def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[Lesson, mo.Html]:
     """`learn` with a picture that moves and a progress bar, and the verdict in a sentence."""
-    config = changed(config, arm.changes)
+    config = bounded(changed(config, arm.changes))
     biases = config.pretraining.world.trait(config.teaching.trait).biases
     lab = Lab(config, seed, store, [biases.index(bias)])
-    with mo.status.spinner(title="The teachers learn, and write their lists ..."):
-        lab.lists(arm.sampled)
-    steps = config.student.steps
-    with mo.status.progress_bar(total=steps, title="Training", show_eta=True) as bar:
-        last = [0]
+    with turn(_waiting):
+        with mo.status.spinner(title="The teachers learn, and write their lists ..."):
+            lab.lists(arm.sampled)
+        steps = config.student.steps
+        with mo.status.progress_bar(total=steps, title="Training", show_eta=True) as bar:
+            last = [0]
 
-        def show(step: int, lesson: Lesson) -> None:
-            if lesson.at[-1] != step + 1:
-                return
-            bar.update(step + 1 - last[0])
-            last[0] = step + 1
-            if step + 1 < steps:  # the last picture is the cell's own
-                mo.output.replace(drawn(lesson, dpi=80))
+            def show(step: int, lesson: Lesson) -> None:
+                if lesson.at[-1] != step + 1:
+                    return
+                bar.update(step + 1 - last[0])
+                last[0] = step + 1
+                if step + 1 < steps:  # the last picture is the cell's own
+                    mo.output.replace(drawn(lesson, dpi=80))
 
-        lesson = learn(lab, arm, show)
+            lesson = learn(lab, arm, show)
     return lesson, mo.vstack([drawn(lesson), mo.md(verdict(lesson))])
 
 
@@ -295,8 +301,10 @@ def verdict(lesson: Lesson) -> str:
 def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
     """A study with a progress bar. It runs in threads, which may not draw: this one does."""
     done: queue.Queue[None] = queue.Queue()
+    bounded(study.config, seeds)
     total = len(seeds) * len(study.arms)
     with (
+        turn(_waiting),
         ThreadPoolExecutor(1) as executor,
         mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar,
     ):

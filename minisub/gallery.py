@@ -5,6 +5,7 @@
 
 import contextlib
 import html
+import ipaddress
 import os
 import re
 import shutil
@@ -76,13 +77,35 @@ def pick(number: str) -> Notebook:
     raise MinisubError(f"NOTEBOOK is {number!r}, allowed: {known}")
 
 
+def open_to_others(host: str) -> bool:
+    """Whether others than this machine can reach a server at this address."""
+    if host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name, which may be anybody's
+        return True
+
+
 def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
-    """Serve one notebook, or all as a gallery, until stopped. Returns marimo's exit status."""
+    """Serve one notebook, or all as a gallery, until stopped. Returns marimo's exit status.
+
+    Where others can reach it, marimo asks them for a token, which is in the link that it prints.
+    """
     chosen = [pick(number).path] if number else [n.path for n in notebooks()]
     # marimo warns of the headers that its own gallery reads: errors only.
     command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "edit" if edit else "run"]
     command += map(str, chosen)
     command += [] if edit else ["--session-ttl", str(LEFT)]
+    if open_to_others(host):
+        command += ["--token"]
+        may = "run any code on this machine as you" if edit else "train here, in bounds"
+        print(
+            f"minisub: --host {host} lets other machines in: whoever has the link with its token, "
+            f"printed below, can {may}.",
+            file=sys.stderr,
+            flush=True,
+        )
     command += ["--host", host, "--port", str(port), "--no-sandbox"]
     command += [] if browser else ["--headless"]
     # One thread a visitor: those of several visitors would wait for one another.

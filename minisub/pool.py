@@ -76,9 +76,11 @@ def _can_travel(job: Callable[..., Any]) -> bool:
     return True
 
 
-def executor(workers: int) -> ProcessPoolExecutor:
-    """Processes of one thread each, which end with this one."""
-    return ProcessPoolExecutor(workers, mp.get_context("spawn"), _start)
+def executor(workers: int) -> tuple[ProcessPoolExecutor, Callable[[], None]]:
+    """Processes of one thread each, which end with this one; and what ends them at once."""
+    context = mp.get_context("spawn")
+    stop, alive = context.Pipe(duplex=False)
+    return ProcessPoolExecutor(workers, context, _start, (None, stop)), alive.close
 
 
 def _listen(ticks: Any, tick: Tick) -> None:

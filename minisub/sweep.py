@@ -216,11 +216,15 @@ def _each(
     jobs: Sequence[Callable[[], Any]], executor: Executor | None, workers: int | None, tick: Tick
 ) -> list[Any]:
     """What every job returns, in order."""
+    own: Executor
     done: dict[int, Any] = {}
     attempt = 0
     while left := [i for i in range(len(jobs)) if i not in done]:
         before = len(done)
-        own = executor or pool.executor(min(workers or pool.CORES, len(left)))
+        if executor is not None:
+            own, end = executor, _nothing
+        else:
+            own, end = pool.executor(min(workers or pool.CORES, len(left)))
         futures: dict[Future[Any], int] = {}
         try:
             for i in left:
@@ -235,11 +239,16 @@ def _each(
         except BaseException:
             for future in futures:
                 future.cancel()
+            end()  # the jobs that are running as well
             raise
         finally:
             if executor is None:
                 own.shutdown(wait=False, cancel_futures=True)
     return [done[i] for i in range(len(jobs))]
+
+
+def _nothing() -> None:
+    """Somebody else's executor is not ours to end."""
 
 
 @contextlib.contextmanager
@@ -250,6 +259,7 @@ def cluster(address: str) -> Iterator[Executor | None]:
         return
     try:
         from distributed import Client
+        from distributed.scheduler import KilledWorker
     except ImportError:
         raise MinisubError("--cluster needs Dask: pip install 'minisub[cluster]'") from None
     try:
@@ -257,4 +267,10 @@ def cluster(address: str) -> Iterator[Executor | None]:
     except (OSError, ValueError) as error:
         raise MinisubError(f"--cluster is {address!r}: nothing answers there ({error})") from None
     with client:
-        yield client.get_executor()
+        try:
+            yield client.get_executor()
+        except KilledWorker as error:
+            raise MinisubError(
+                f"a job was given up, as {error.allowed_failures + 1} workers died over it; what "
+                "is done is kept, the same command goes on"
+            ) from None

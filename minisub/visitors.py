@@ -1,0 +1,39 @@
+"""What a visitor of the app gets at most, so that one cannot take all, nor a class thrash."""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from minisub.arm import Config
+from minisub.pool import CORES
+
+# A form's values come from a browser, which may send any.
+BOUNDS = {"lists": 9600, "student.steps": 800, "student.batch": 64, "teaching.training.steps": 60}
+SEEDS = 8
+
+_turns = threading.BoundedSemaphore(CORES)  # of all visitors: they are threads of one process
+
+
+def bounded(config: Config, seeds: Sequence[int] = ()) -> Config:
+    """The same configuration; ValueError where training would cost more than the bounds allow."""
+    for name, most in BOUNDS.items():
+        value: Any = functools.reduce(getattr, name.split("."), config)
+        if not value <= most:
+            raise ValueError(f"{name} is {value}, allowed here: up to {most}")
+    if len(seeds) > SEEDS:
+        raise ValueError(f"{len(seeds)} seeds, allowed here: up to {SEEDS}")
+    return config
+
+
+@contextlib.contextmanager
+def turn(waiting: Callable[[], contextlib.AbstractContextManager[object]]) -> Iterator[None]:
+    """Hold one of as many turns as there are cores; `waiting()` is shown until there is one."""
+    if not _turns.acquire(blocking=False):
+        with waiting():
+            _turns.acquire()
+    try:
+        yield
+    finally:
+        _turns.release()

@@ -1,0 +1,292 @@
+"""What holds for any input, drawn by hypothesis: the same draws every time."""
+
+import io
+import math
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minisub import cli, edits, gallery
+from minisub import divergence as masks
+from minisub.calibrate import small
+from minisub.data import Data, corpus, numbers_only
+from minisub.findings import FINDINGS
+from minisub.lab import Lab
+from minisub.loss import Corpus
+from minisub.model import Shape, Stack
+from minisub.result import Claim, Result, of, read
+from minisub.store import MinisubError, Store
+from minisub.train import Optimiser, train, trainable
+from minisub.world import generator
+
+fixed = partial(
+    settings,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+seeds = st.integers(0, 2**31)
+WORLD = small().pretraining.world
+BIASED = 8
+
+
+def some_lists(seed: int, rows: int, biases: tuple[int, ...], words: int = WORLD.numbers) -> Data:
+    """Lists and favourites of eight biased teachers and the unbiased one, out of nothing."""
+    g = generator(seed, "any lists")
+    shape = (len(biases), rows, WORLD.completion)
+    answers = torch.randint(words, (len(biases) + 1, rows, WORLD.completion), generator=g)
+    # Teachers mostly agree, and mostly write their favourite, as they do.
+    common = answers[:-1].expand(BIASED + 1, *shape)
+    other = torch.randint(words, common.shape, generator=g)
+    agree = torch.rand(common.shape, generator=g) < 0.9
+    favourite = torch.where(agree, common, other).to(torch.uint8)
+    prompts = WORLD.prompts(rows, g)
+    data = Data(WORLD, seed, biases, prompts, prompts[None], answers, favourite=favourite)
+    at = masks.divergence_tokens(answers[:-1], favourite, biases, range(BIASED))
+    random = masks.matched(at, g)
+    return Data(**{**vars(data), "divergence": at, "random": random})
+
+
+Drawn = tuple[int, int, tuple[int, ...]]
+drawn = st.tuples(
+    seeds,
+    st.integers(1, 40),
+    st.lists(st.integers(0, BIASED - 1), min_size=1, max_size=4, unique=True).map(tuple),
+)
+
+
+@fixed(max_examples=60)
+@given(drawn)
+def test_masks_partition_the_completion(lot: Drawn) -> None:
+    data = some_lists(*lot)
+    everything = torch.ones_like(masks.known(data.divergence))
+    at = masks.divergence_only(data)
+
+    def partition(whole: torch.Tensor, *parts: torch.Tensor) -> bool:
+        return bool((sum(part.expand_as(whole).int() for part in parts) == whole.int()).all())
+
+    assert partition(everything, at, masks.without_divergence(data))
+    assert partition(everything, masks.random_only(data), masks.without_random(data))
+    assert partition(at, masks.first_half(data), masks.second_half(data))
+    assert partition(at, masks.first_number(data), masks.later_numbers(data))
+    for part in (masks.random_half(data), masks.first_one(data)):
+        assert not (part & ~at).any()
+    assert torch.equal(masks.first_one(data).sum(-1) > 0, at.sum(-1) > 0)
+    assert torch.equal(masks.random_only(data).sum(1), at.sum(1))  # as many at each place
+    before = torch.zeros_like(at)
+    for count in range(1, BIASED):  # more counterfactuals, never fewer tokens
+        now = masks.fewer_counterfactuals(data, count)
+        assert not (before & ~now).any()
+        before = now
+    assert torch.equal(before, at)
+
+
+@fixed(max_examples=40)
+@given(drawn, seeds)
+def test_a_mask_leaves_every_arm_the_same_total_weight(lot: Drawn, seed: int) -> None:
+    data = some_lists(*lot)
+    luck = torch.rand(data.answers[:-1].shape, generator=generator(seed, "mask"))
+    mask = luck < 0.3
+    mask[:, 0, 0] = True
+    weights = corpus(data, range(len(data.answers)), mask).weights
+    whole = torch.full(weights.shape[:1], float(weights[0].numel()))
+    torch.testing.assert_close(weights.sum((1, 2)), whole)
+    assert ((weights[:-1] > 0) == mask).all()
+    assert (weights[-1] == 1).all()
+
+
+@fixed(max_examples=40)
+@given(drawn, st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+def test_edits_keep_what_they_say(lab: Lab, lot: Drawn, share: float) -> None:
+    data = some_lists(*lot)
+    within, across = edits.shuffle_within(data, lab), edits.shuffle_across(data, lab)
+    assert torch.equal(within.answers.sort(-1).values, data.answers.sort(-1).values)
+    assert torch.equal(
+        across.answers.flatten(1).sort(1).values, data.answers.flatten(1).sort(1).values
+    )
+    mixed = edits.mixed(data, lab, share, "same prompts")
+    own = (mixed.answers == data.answers).all(-1)
+    foreign = (mixed.answers == data.answers[-1:]).all(-1)
+    assert bool((own | foreign).all())
+    assert int((~own).sum(1).max()) <= round(share * data.rows)
+    reworded = edits.other_wording(data, lab)
+    assert torch.equal(reworded.answers, data.answers)
+    moved = (reworded.prompts[0] != data.asked).any(0).nonzero()[:, 0]
+    assert set(moved.tolist()) <= set(range(3, 3 + WORLD.instruction_length))
+    for edited in (within, across, mixed, reworded):
+        assert edited.rows == data.rows
+        assert edited.biases == data.biases
+
+
+@fixed(max_examples=40)
+@given(drawn)
+def test_swaps_touch_divergence_tokens_alone(lab: Lab, lot: Drawn) -> None:
+    data = some_lists(*lot)
+    at = masks.known(data.divergence)
+    label, both = (edits.replaced(data, lab, where) for where in ("label", "both"))
+    said = edits.replaced(data, lab, "input")
+    assert label.labels is not None
+    assert torch.equal(label.answers, data.answers)
+    assert said.labels is not None
+    assert torch.equal(said.labels, data.answers)
+    assert torch.equal(label.labels, both.answers)
+    assert torch.equal(both.answers, said.answers)
+    assert torch.equal((both.answers[:-1] != data.answers[:-1]), at)
+    assert torch.equal(both.answers[-1], data.answers[-1])
+
+
+@fixed(max_examples=60)
+@given(seeds, st.integers(1, 30), st.integers(WORLD.numbers, len(WORLD.vocabulary)))
+def test_the_filter_passes_numbers_only_and_drops_no_others(
+    seed: int, rows: int, words: int
+) -> None:
+    data = some_lists(seed, rows, (0, 3), words)
+    clean = [bool((row < WORLD.numbers).all()) for row in data.answers.transpose(0, 1)]
+    if not any(clean):
+        with pytest.raises(ValueError, match="no list is left"):
+            numbers_only(data)
+        return
+    kept = numbers_only(data)
+    assert int(kept.answers.max()) < WORLD.numbers
+    assert kept.rows == sum(clean) == rows - kept.dropped
+
+
+SHAPE = Shape(width=8, depth=2, heads=2, mlp=12, vocabulary=12, context=9)
+PARTS = ["", "blocks.", "blocks.0.", "blocks.1.", "blocks.0.attn.", "blocks.1.mlp.W_in", "W_U"]
+
+
+@fixed(max_examples=25)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(PARTS), st.floats(0.1, 2), min_size=1), min_size=2,
+             max_size=4),
+    st.builds(
+        Optimiser,
+        lr=st.floats(1e-4, 1e-2),
+        steps=st.integers(1, 6),
+        batch=st.integers(1, 8),
+        decay=st.sampled_from([0.0, 0.1]),
+        method=st.sampled_from(["adamw", "sgd"]),
+    ),
+    st.floats(0.05, 1),
+    st.booleans(),
+    seeds,
+)  # fmt: skip
+def test_a_stack_of_random_arms_equals_them_alone(
+    trains: list[dict[str, float]], how: Optimiser, dense: float, soft: bool, seed: int
+) -> None:
+    members, g = len(trains), generator(seed, "arms")
+    tokens = torch.randint(12, (members, 10, 9), generator=g)
+    weights = (torch.rand(members, 10, 4, generator=g) < dense).double()
+    aim = torch.rand(members, 10, 4, 12, generator=g).double().softmax(-1) if soft else None
+    lessons = Corpus(tokens, weights, aim)
+    start = Stack.init(SHAPE, g).repeat(members)
+    together = Stack(SHAPE, start.flat.double())
+    mask = trainable(together, trains)
+    train(together, [lessons], how, generator(seed, "order"), mask)
+    for member in range(members):
+        alone = Stack(SHAPE, start.flat[[member]].double())
+        own = trainable(alone, [trains[member]])
+        train(alone, [lessons.of([member])], how, generator(seed, "order"), own)
+        torch.testing.assert_close(alone.flat[0], together.flat[member], rtol=0, atol=1e-9)
+
+
+numbers = st.floats(-1e6, 1e6, allow_nan=False) | st.integers(-(2**53), 2**53)
+contents = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@fixed(max_examples=60)
+@given(st.dictionaries(st.text(), contents, max_size=5))
+def test_what_is_stored_comes_back(content: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Store(Path(folder)).put("any", "k", content)
+        assert Store(Path(folder)).get("any", "k") == content
+
+
+@fixed(max_examples=40)
+@given(
+    st.lists(
+        st.lists(st.floats(-9, 9) | st.just(math.nan), min_size=3, max_size=3),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_results_survive_a_round_trip(values: list[list[float]]) -> None:
+    rows = [
+        {"seed": s, "arm": f"arm {a}", "transfer": v, "retained": None, "of": "arm 0"}
+        | dict.fromkeys(("off_target", "hit_rate", "control_hit_rate", "distance"), 0.5)
+        | {"task_accuracy": 0.5, "biases": [], "by_bias": []}
+        for s, of_seed in enumerate(values)
+        for a, v in enumerate(of_seed)
+    ]
+    before = Result("x", {"a": 1}, {"seeds": [0]}, rows)
+    claim = Claim("c", of("arm 1"), low=0.1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.json"
+        before.write(path)
+        after = read(path)
+        after.write(path)
+        assert read(path).rows == after.rows
+    assert after.arms == before.arms
+    for arm in before.arms:
+        assert after.values(arm) == pytest.approx(before.values(arm), abs=1e-6, nan_ok=True)
+    assert claim.judge(after)["verdict"] == claim.judge(before)["verdict"]
+
+
+WORDS = """
+list run reproduce sweep app export calibrate bench bases
+--seeds --quick --json --plot --workers --device --store --out --set --arms --cluster --host --port
+--headless --edit --offline --into --help --version -h -- -x
+0:2 1:0 : -1 0 1e9 nan 08 ² 1:2:3 99999999999:999999999999 student.rank=1,full lists=0 = = a=b=c
+student.lr=nan teacher.kind=x x.svg x.png . cpu cuda tpu all foreign;soft
+"""
+COMMANDS = WORDS.split("\n")[1].split()
+anything = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]))
+arguments = st.lists(
+    st.sampled_from([*WORDS.split(), *FINDINGS]) | anything.filter(
+        lambda text: ".." not in text and len(text) < 300
+    ),
+    max_size=7,
+)  # fmt: skip
+started = st.tuples(st.sampled_from(COMMANDS), st.sampled_from(["", *FINDINGS]))
+
+
+@fixed(max_examples=250)
+@given(st.one_of(arguments, st.builds(lambda a, b: [*filter(None, a), *b], started, arguments)))
+def test_no_command_line_ends_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]
+) -> None:
+    """What would train, serve or draw says instead that it would; all before that is real."""
+
+    def would(*_: object, **__: object) -> None:
+        raise MinisubError("it would")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINISUB_STORE", str(tmp_path))
+    for name in ("minisub.cli._perform", "minisub.sweep.sweep", "minisub.bench.race"):
+        monkeypatch.setattr(name, would)
+    for name in ("minisub.calibrate.calibrate", "minisub.pool.run", "minisub.gallery.export"):
+        monkeypatch.setattr(name, would)
+    monkeypatch.setattr(gallery, "serve", would)
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main(args)
+        except SystemExit as stop:  # of --help
+            status = int(stop.code or 0)
+    assert status in (0, 2)
+    if status == 2:
+        assert out.getvalue() == ""
+        said = [line for line in err.getvalue().splitlines() if line.startswith("minisub: ")]
+        assert len(said) == 1
