@@ -1,0 +1,128 @@
+"""Does minisub work, and find the same, with other Pythons and other versions of what it needs?
+
+    python tests/compat.py                                # pinned, on every Python that is here
+    python tests/compat.py --versions lowest --python python3.11
+
+Not collected by pytest: it makes virtual environments and downloads gigabytes. For each Python and
+each set of versions (pinned by constraints.txt; the lowest that pyproject.toml admits; the newest)
+it installs minisub and in another folder runs the quick tests, a finding on three seeds, which has
+to agree with the stored result within its 95 % interval, and the pages of the course.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TESTS = ["store", "result", "model", "train", "world", "edits", "cli", "properties", "study"]
+TOOLS = ("pytest", "beartype", "hypothesis")
+FINDING, SEEDS = "shuffle", 3
+
+
+def pythons() -> list[str]:
+    """Those of 3.11 to 3.13 that start."""
+    names = [f"python3.{minor}" for minor in (11, 12, 13)]
+    started = [n for n in names if shutil.which(n) and answers([n, "--version"])]
+    return started or [sys.executable]
+
+
+def answers(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def requirements(versions: str) -> list[str]:
+    """What pip is asked for, beside minisub itself."""
+    dev = [d for d in PROJECT["optional-dependencies"]["dev"] if d.startswith(TOOLS)]
+    wanted = [*PROJECT["dependencies"], *dev]
+    if versions == "pinned":
+        return ["-c", str(ROOT / "constraints.txt"), *wanted]
+    if versions == "newest":
+        return ["--upgrade", *wanted]
+    lowest = [re.fullmatch(r"([\w\[\]-]+)>=([\w.]+)(?:,.*)?", each) for each in wanted]
+    return [f"{found[1]}=={found[2]}" for found in lowest if found]
+
+
+def agrees(found: Path) -> str:
+    """ "yes", or by how much the mean transfer of which arm is off."""
+    new, old = (
+        json.loads(path.read_text()) for path in (found, ROOT / f"minisub/bundled/{FINDING}.json")
+    )
+    off = []
+    for entry in old["summary"]:
+        of = {
+            name: {r["seed"]: r["transfer"] for r in rows if r["arm"] == entry["arm"]}
+            for name, rows in (("new", new["rows"]), ("old", old["rows"]))
+        }
+        gap = sum(v - of["old"][s] for s, v in of["new"].items()) / len(of["new"])
+        if abs(gap) > (entry["high"] - entry["low"]) / 2:
+            off.append(f"{entry['arm']} {gap:+.3f}")
+    return ", ".join(off) or "yes"
+
+
+def check(python: str, versions: str, work: Path) -> dict[str, str]:
+    """One row of the table."""
+    log = work / "log.txt"
+    env = {**os.environ, "MINISUB_STORE": str(work / "store")}
+    bin_ = work / "venv" / "bin"
+
+    def step(*command: str) -> bool:
+        with log.open("ab") as out:
+            out.write(f"\n$ {' '.join(command)}\n".encode())
+            out.flush()
+            done = subprocess.run(command, cwd=work, env=env, stdout=out, stderr=out, check=False)
+        return done.returncode == 0
+
+    def told(good: bool) -> str:
+        return "yes" if good else f"**no** ({log})"
+
+    row = {"Python": python, "versions": versions}
+    if not step(python, "-m", "venv", str(work / "venv")):
+        return {**row, "installs": told(False)}
+    pip = (str(bin_ / "python"), "-m", "pip", "install", "-q")
+    installed = step(*pip, *requirements(versions)) and step(*pip, "--no-deps", str(ROOT))
+    row["installs"] = told(installed)
+    if not installed:
+        return row
+    version = "import torch, numpy, platform as p; print(p.python_version(), torch.__version__, "
+    version += "numpy.__version__)"
+    said = subprocess.run([bin_ / "python", "-c", version], capture_output=True, text=True)
+    row["Python, torch, numpy"] = said.stdout.strip()
+    tests = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
+    row["tests"] = told(step(str(bin_ / "python"), "-m", "pytest", *tests))
+    minisub, out = str(bin_ / "minisub"), work / "found.json"
+    ran = step(minisub, "run", FINDING, "--seeds", f"0:{SEEDS}", "--json", str(out))
+    row["the same results"] = agrees(out) if ran else told(False)
+    row["pages"] = told(step(minisub, "export", str(work / "course")))
+    return row
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", nargs="*", default=pythons())
+    parser.add_argument("--versions", nargs="*", default=["pinned"],
+                        choices=["pinned", "lowest", "newest"])  # fmt: skip
+    chosen = parser.parse_args()
+    rows = []
+    for python in chosen.python:
+        for versions in chosen.versions:
+            work = Path(tempfile.mkdtemp(prefix="minisub-compat-"))
+            rows.append(check(python, versions, work))
+            print(json.dumps(rows[-1]), flush=True)
+            if "**no**" not in json.dumps(rows[-1]):
+                shutil.rmtree(work)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for line in (names, ["---"] * len(names), *([r.get(n, "") for n in names] for r in rows)):
+        print("| " + " | ".join(line) + " |")
+    return int(any("**no**" in json.dumps(row) for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
