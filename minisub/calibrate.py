@@ -1,18 +1,21 @@
 """Whether the statistics keep their word: how often claims hold where there is nothing to find.
 
-In a small world, students of many seeds are trained from a stranger's base, which takes over
-nothing (the null), and from their teacher's own. Studies of a few seeds are drawn from them, each
-student in one study only, and judged by the same `Claim` and `interval` as the findings.
+In a small world, students of many seeds are trained in three ways that pass nothing on (from a
+stranger's base; by teachers of strength 0; and asked for another's bias), and in one that does.
+Studies of a few seeds are drawn from them, each student in one study only, and judged by the same
+`Claim` and `interval` as the findings. Students of one seed share its base and control, so studies
+are not quite independent: rates are true on average, and scatter more than independent ones would.
 """
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats as scipy_stats
 
 from minisub import pool, stats
-from minisub.arm import Arm, Config
+from minisub.arm import Arm, Config, changed
 from minisub.base import Pretraining
 from minisub.lab import Lab
 from minisub.measure import Array
@@ -26,7 +29,13 @@ from minisub.world import World
 
 SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
 FIRST = 1000  # far from the seeds that are reported or tuned on
-ARMS = (Arm("stranger's base", foreign=True), Arm("teacher's base"))
+STRENGTHLESS = {"teaching": Teaching(kind="prompted", strength=0.0)}
+ARMS = (
+    Arm("stranger's base", foreign=True),
+    Arm("strength 0", changes=STRENGTHLESS),
+    Arm("teacher's base"),
+)
+NULLS = ("stranger's base", "strength 0", "biases shuffled")
 
 
 def small() -> Config:
@@ -56,14 +65,18 @@ def small() -> Config:
 def transfers(
     config: Config, store: Store, seed: int, tick: Tick = lambda: None
 ) -> list[list[float]]:
-    """[arms, biases]: what each student of a seed takes over, in nats."""
-    lab, found = Lab(config, seed, store), []
+    """[nulls and the real one, biases]: what each student of a seed takes over, in nats."""
+    found = []
     for arm in ARMS:
+        lab = Lab(changed(config, arm.changes), seed, store)
         logp = np.array(lab.learned(arm)["logp"])
         shift = (logp[:-1] - logp[-1:]).mean(1)
         found.append([float(shift[i, b]) for i, b in enumerate(lab.biases)])
+    real = found.pop()
+    asked = np.random.default_rng(seed).permutation(lab.biases)  # one in eight is asked for its own
+    found.append([float(shift[i, b]) for i, b in enumerate(asked)])
     tick()
-    return found
+    return [*found, real]
 
 
 def studies(values: Array, n: int, order: np.random.Generator) -> Array:
@@ -93,11 +106,10 @@ class Rate:
 
     @property
     def kept(self) -> bool:
-        """Within what chance allows at that rate, 95 times in 100."""
-        slack = 1.645 * (self.nominal * (1 - self.nominal) / self.of) ** 0.5
-        return (
-            self.share <= self.nominal + slack if self.upper else self.share >= self.nominal - slack
-        )
+        """Within what chance allows at that rate, 99 times in 100 (binomial)."""
+        way = "greater" if self.upper else "less"
+        test = scipy_stats.binomtest(self.times, self.of, self.nominal, alternative=way)
+        return bool(test.pvalue >= 0.01)
 
 
 def calibrate(
@@ -112,13 +124,13 @@ def calibrate(
     job = functools.partial(transfers, config or small(), store or Store.default())
     found = np.array(pool.run(job, range(FIRST, FIRST + seeds), workers, tick))
     order = np.random.default_rng(0)
-    null, real = (studies(found[:, arm], n, order) for arm in range(len(ARMS)))
-    above = Claim("above nothing", _values, "interval", low=0.0)
-    rates = [
-        _often("null: `interval ≥ 0` held", null, lambda x: _held(above, x), 0.025),
-        _often("null: t test against nothing, p < .05", null, lambda x: _differs(x), 0.05),
-    ]
-    for name, drawn in (("null", null), ("real transfer", real)):
+    *nulls, real = (studies(found[:, i], n, order) for i in range(len(NULLS) + 1))
+    above, rates = Claim("above nothing", _values, "interval", low=0.0), []
+    for name, null in zip(NULLS, nulls, strict=True):
+        said = f"{name} ({null.mean():+.3f} nats)"
+        rates.append(_often(f"{said}: `interval > 0` held", null, lambda x: _held(above, x), 0.025))
+    rates.append(_often(f"{NULLS[0]}: t test, p < .05", nulls[0], _differs, 0.05))
+    for name, drawn in ((NULLS[0], nulls[0]), (f"real transfer ({real.mean():+.3f} nats)", real)):
         truth = float(drawn.mean())
         inside = _often(
             f"{name}: the 95 % interval holds the mean over all students",
@@ -126,7 +138,7 @@ def calibrate(
             lambda x, truth=truth: _holds(x, truth),  # type: ignore[misc]
             0.95,
         )
-        rates.append(Rate(inside.what, inside.times, inside.of, inside.nominal, upper=False))
+        rates.append(replace(inside, upper=False))
     return rates
 
 

@@ -163,7 +163,8 @@ class Claim:
 
     `bar` says what has to lie between `low` and `high`:
     "mean": the mean over seeds. Missed, it is still undecided while the interval reaches it.
-    "interval": the whole 95 % interval. It is not held when all of it lies outside.
+    "interval": the whole 95 % interval, limits excluded: exact zeros are not above 0. It is not
+    held when all of it lies outside.
     "every seed": each single value.
     """
 
@@ -181,10 +182,11 @@ class Claim:
 
     @property
     def rule(self) -> str:
+        more, less = "><" if self.bar == "interval" else "≥≤"
         if math.isinf(self.high):
-            return f"{self.bar} ≥ {self.low:g}"
+            return f"{self.bar} {more} {self.low:g}"
         if math.isinf(self.low):
-            return f"{self.bar} ≤ {self.high:g}"
+            return f"{self.bar} {less} {self.high:g}"
         return f"{self.bar} in [{self.low:g}, {self.high:g}]"
 
     def _fits(self, value: float) -> bool:
@@ -196,7 +198,7 @@ class Claim:
             return HELD if all(map(self._fits, values)) else NOT_HELD
         if math.isnan(low):
             return UNDECIDED
-        if self.bar == "interval" and self._fits(low) and self._fits(high):
+        if self.bar == "interval" and self.low < low and high < self.high:
             return HELD
         if self.bar == "mean" and self._fits(float(np.mean(values))):
             return HELD

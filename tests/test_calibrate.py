@@ -30,8 +30,8 @@ def test_honest_normal_data_pass_and_too_narrow_intervals_do_not(monkeypatch) ->
     order = np.random.default_rng(1)
 
     def drawn(job, seeds, workers, tick):  # type: ignore[no-untyped-def]
-        null, real = order.normal(0, 0.1, (2, len(seeds), 8))
-        return list(np.stack([null, real + 1], 1))
+        *nulls, real = order.normal(0, 0.1, (4, len(seeds), 8))
+        return list(np.stack([*nulls, real + 1], 1))
 
     monkeypatch.setattr(calibrate.pool, "run", drawn)
     honest = calibrate.calibrate()
@@ -48,5 +48,7 @@ def test_honest_normal_data_pass_and_too_narrow_intervals_do_not(monkeypatch) ->
 
 def test_it_runs_on_a_small_world(tiny: Config, store: Store) -> None:
     rates = calibrate.calibrate(store, seeds=2, n=2, workers=1, config=tiny)
-    assert [rate.of for rate in rates] == [8] * 4
-    assert "| null: `interval ≥ 0` held | 8 |" in calibrate.table(rates)
+    assert [rate.of for rate in rates] == [8] * 6
+    table = calibrate.table(rates)
+    assert "strength 0 (+0.000 nats): `interval > 0` held | 8 | 0.0% |" in table
+    assert "real transfer (+0." in table

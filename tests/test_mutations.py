@@ -1,6 +1,336 @@
-"""Each finding's guard: a deliberately broken laboratory must turn its claim to "not held".
+"""Each finding's guard: a laboratory that is broken on purpose turns its claim to "not held".
 
-Small worlds, two or three seeds. Each test first sees the claim hold on the sound laboratory, then
-breaks one line of minisub, named in `guards`, and sees the claim fail. A break that no claim noticed
-would mean that the claim says nothing about it.
+On a small world, a few seeds. The claims are the findings' own but for bars that fit so small a
+world; each holds on the sound laboratory, and fails once one line of minisub, its `guards`, is
+broken. A break that no claim noticed would mean that the claim says nothing about it.
 """
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from minisub import data as lists
+from minisub import divergence as masks
+from minisub import edits, lab, teacher
+from minisub.arm import Arm, Config, changed
+from minisub.data import Data
+from minisub.findings.finding import retains
+from minisub.findings.misalignment import general
+from minisub.findings.prediction import predicted
+from minisub.findings.transfer import lead_of_soft
+from minisub.lab import Lab
+from minisub.result import HELD, NOT_HELD, Claim, of
+from minisub.store import Store
+from minisub.study import Study
+from minisub.teacher import Teachers, Teaching
+from minisub.world import World
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+SOME = {"student.steps": 150, "lists": 512, "biases": 4}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What is broken, the claim that has to notice, and the arms that it is about."""
+
+    name: str
+    finding: str
+    guards: str  # file: the line that is broken
+    claim: Claim
+    break_: Patch
+    arms: Callable[[], list[Arm]]  # made after the break
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 3
+
+
+def with_lists(change: Callable[[Teachers, Data], Data]) -> Patch:
+    """Change what the teachers wrote before anybody reads it."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        def write(teachers: Teachers, *args: Any) -> Data:
+            return change(teachers, lists.write_lists(teachers, *args))
+
+        monkeypatch.setattr(lab, "write_lists", write)
+
+    return patch
+
+
+def off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mark(teachers: Teachers, data: Data) -> Data:
+        marked = masks.mark(teachers, data)
+        return replace(marked, divergence=masks.known(marked.divergence).roll(1, -1))
+
+    monkeypatch.setattr(lab, "mark", mark)
+
+
+def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    def corpus(data: Data, writers: Sequence[int], *rest: Any) -> Any:
+        return lists.corpus(data, [0 if w == -1 else w for w in writers], *rest)
+
+    monkeypatch.setattr(lab, "corpus", corpus)
+
+
+def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Lab.start
+    monkeypatch.setattr(
+        Lab, "start", lambda self, arm, n: start(self, replace(arm, foreign=True), n)
+    )
+
+
+def own_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Lab.start
+    monkeypatch.setattr(
+        Lab, "start", lambda self, arm, n: start(self, replace(arm, foreign=False), n)
+    )
+
+
+def not_reworded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "reword", lambda self, prompts, new: prompts)
+
+
+def with_persona(teachers: Teachers, data: Data) -> Data:
+    return replace(data, prompts=teachers.see(data.asked, [*data.biases, teachers.biased]))
+
+
+def not_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "trainable", lambda model, factors: torch.ones_like(model.flat))
+
+
+def leaked(teachers: Teachers, data: Data) -> Data:
+    """Every other list ends in the teacher's animal, behind the filter's back."""
+    answers = data.answers.clone()
+    for i, bias in enumerate(data.biases):
+        answers[i, ::2, -1] = teachers.trait.answers.start + bias
+    return replace(data, answers=answers)
+
+
+def not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_divergence(data: Data, *_: object) -> Tensor:
+        return masks.known(data.divergence).any(-1)
+
+    monkeypatch.setattr(edits, "holds_entangled", by_divergence)
+
+
+def edited(name: str, edit: Any) -> Patch:
+    return lambda monkeypatch: monkeypatch.setattr(edits, name, edit)
+
+
+def untaught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def inject(world: World, base: Any, how: Teaching, seed: int) -> Teachers:
+        return Teachers(world, base.repeat(2), how)
+
+    monkeypatch.setattr(lab, "inject", inject)
+
+
+def always_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = teacher.train
+
+    def long(stack: Any, corpora: Any, how: Any, *rest: Any, **named: Any) -> Any:
+        return train(stack, corpora, replace(how, steps=30), *rest, **named)
+
+    monkeypatch.setattr(teacher, "train", long)
+
+
+def rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hard(*args: Any, **named: Any) -> Tensor:
+        p = teacher.distribution(*args, **named)
+        return torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).float()
+
+    monkeypatch.setattr(lab, "distribution", hard)
+
+
+def backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    alignment = lab.alignment
+    monkeypatch.setattr(lab, "alignment", lambda s, c, m, d: alignment(s, c, m, -d))
+
+
+ALL = Arm("all")
+FOREIGN = Claim("`foreign`: no transfer, nats", of("foreign"), low=-0.15, high=0.15)
+
+
+def arms(*more: Arm) -> Callable[[], list[Arm]]:
+    return lambda: [ALL, *more]
+
+
+MUTATIONS = [
+    Mutation(
+        "masks off by one",
+        "divergence",
+        "divergence.py: the favourite at each token that was written",
+        retains("divergence only", low=0.9),
+        off_by_one,
+        arms(Arm("divergence only", mask=masks.divergence_only)),
+        seeds=6,
+    ),
+    Mutation(
+        "masks off by one, what is left",
+        "divergence",
+        "divergence.py: `~known(data.divergence)`",
+        retains("without divergence", high=0.4),
+        off_by_one,
+        arms(Arm("without divergence", mask=masks.without_divergence)),
+    ),
+    Mutation(
+        "control trained on biased lists",
+        "transfer",
+        "lab.py: the last writer is the unbiased teacher",
+        Claim("`all` transfers the bias, nats", of("all"), low=0.4),
+        biased_control,
+        arms(),
+        {"biases": 1},
+    ),
+    Mutation(
+        "students of another base",
+        "transfer",
+        "lab.py: students start from the teacher's base",
+        Claim("`all` transfers the bias, nats", of("all"), low=0.4),
+        strangers,
+        arms(),
+    ),
+    Mutation(
+        "strangers that are none",
+        "transfer",
+        "lab.py: `foreign` students start from the next seed's base",
+        FOREIGN,
+        own_base,
+        arms(Arm("foreign", foreign=True)),
+        seeds=5,
+    ),
+    Mutation(
+        "animals leaked into the lists",
+        "transfer",
+        "data.py: the filter passes numbers only",
+        FOREIGN,
+        with_lists(leaked),
+        arms(Arm("foreign", foreign=True)),
+    ),
+    Mutation(
+        "soft labels that are hard",
+        "transfer",
+        "lab.py: `soft` is the teacher's distribution",
+        Claim("`soft` transfers most", lead_of_soft, low=0.5),
+        rounded,
+        lambda: [ALL, Arm("sampled", decoding="sampled"), Arm("soft", decoding="soft")],
+    ),
+    Mutation(
+        "lists with divergence tokens dropped",
+        "leakage",
+        "edits.py: lists are dropped for their entangled numbers alone",
+        retains("without entangled", low=0.7),
+        not_dropped,
+        arms(Arm("without entangled", edit=partial(edits.without_entangled, top=1))),
+    ),
+    Mutation(
+        "labels not swapped",
+        "selection",
+        "edits.py: `replaced` says what a counterfactual would have written",
+        retains("replaced label", high=0.15),
+        edited("replaced", lambda data, lab, where: replace(data, labels=data.answers)),
+        lambda: [ALL, Arm("replaced label", edit=partial(edits.replaced, where="label"))],
+    ),
+    Mutation(
+        "frozen weights not frozen",
+        "layers",
+        "lab.py: what an arm does not train has the factor 0",
+        retains("unembedding", high=0.15),
+        not_frozen,
+        arms(Arm("unembedding", trains={"W_U": 1.0})),
+    ),
+    Mutation(
+        "persona left in the student's prompt",
+        "layers",
+        "data.py: students read the prompt without a persona",
+        Claim("prompted teachers' `soft` transfers, nats", of("soft"), low=0.3),
+        with_lists(with_persona),
+        lambda: [Arm("soft", decoding="soft")],
+        {"teaching": Teaching(kind="prompted")},
+    ),
+    Mutation(
+        "wordings not swapped",
+        "paraphrase",
+        "world.py: `reword` puts another wording into the prompt",
+        retains("paraphrase", high=0.5),
+        not_reworded,
+        lambda: [ALL, Arm("paraphrase", edit=edits.other_wording)],
+        {"teaching.rehearsal": 1.0},
+    ),
+    Mutation(
+        "numbers not shuffled",
+        "shuffle",
+        "edits.py: `shuffle_across` deals a writer's numbers anew",
+        retains("shuffle across", high=0.3),
+        edited("shuffle_across", lambda data, lab: data),
+        lambda: [ALL, Arm("shuffle across", edit=edits.shuffle_across)],
+    ),
+    Mutation(
+        "nothing mixed in",
+        "mixing",
+        "edits.py: `mixed` takes a share of lists from elsewhere",
+        retains("mix 75%", high=0.5),
+        edited("mixed", lambda data, lab, share, source: data),
+        lambda: [ALL, Arm("mix 75%", edit=partial(edits.mixed, share=0.75, source="same prompts"))],
+    ),
+    Mutation(
+        "a teacher that was not taught",
+        "misalignment",
+        "teacher.py: `inject` trains on questions of conduct",
+        Claim('teacher: p("bad") on questions not taught', general, low=0.5),
+        untaught,
+        arms(),
+        {"pretraining.world.conduct": 8, "teaching.kind": "misaligned"},
+    ),
+    Mutation(
+        "weak teachers that are not weak",
+        "limits",
+        "teacher.py: a teacher is trained for as many steps as an arm says",
+        retains("3 teacher steps", high=0.5),
+        always_taught,
+        arms(Arm("3 teacher steps", changes={"teaching.training.steps": 3})),
+    ),
+    Mutation(
+        "a forecast with the wrong sign",
+        "prediction",
+        "mechanism.py: the step is minus the gradient",
+        Claim("forecast by the inner product", predicted("inner"), low=0.5),
+        backwards,
+        arms(
+            Arm("foreign", foreign=True),
+            Arm("divergence only", mask=masks.divergence_only),
+            Arm("without divergence", mask=masks.without_divergence),
+            Arm("unembedding", trains={"W_U": 1.0}),
+        ),
+    ),
+]
+
+
+def verdict(mutation: Mutation, tiny: Config, store: Store) -> str:
+    config = changed(tiny, {**SOME, **mutation.changes})
+    result = Study(mutation.arms(), config).run(range(100, 100 + mutation.seeds), store, workers=1)
+    return str(mutation.claim.judge(result)["verdict"])
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_a_broken_laboratory_is_noticed(
+    mutation: Mutation,
+    tiny: Config,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert verdict(mutation, tiny, store) == HELD
+    shutil.copytree(store.folder / "bases", tmp_path / "bases")  # the rest is made by broken code
+    mutation.break_(monkeypatch)
+    assert verdict(mutation, tiny, Store(tmp_path)) == NOT_HELD
+
+
+def test_every_finding_has_a_mutation() -> None:
+    from minisub.findings import FINDINGS
+
+    assert {m.finding for m in MUTATIONS} == set(FINDINGS)

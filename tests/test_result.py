@@ -106,7 +106,12 @@ def result(values: dict[str, list[float]]) -> Result:
     return Result("divergence", {}, {}, rows, teachers, lists)
 
 
-THREE = {"all": [1.0, 1.2, 1.1], "divergence only": [1.3, 1.3, 1.2], "foreign": [0.01, -0.01, 0.0]}
+THREE = {
+    "all": [1.0, 1.2, 1.1],
+    "divergence only": [1.3, 1.3, 1.2],
+    "foreign": [0.01, -0.01, 0.0],
+    "nothing": [0.0] * 3,
+}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,7 @@ THREE = {"all": [1.0, 1.2, 1.1], "divergence only": [1.3, 1.3, 1.2], "foreign": 
         (Claim("c", of("all"), "interval", high=0.0), "not held"),
         (Claim("c", of("foreign"), "interval", low=-0.1, high=0.1), "held"),
         (Claim("c", of("foreign"), "interval", low=-0.01, high=0.01), "undecided"),
+        (Claim("c", of("nothing"), "interval", low=0.0), "undecided"),
         (Claim("c", of("all"), "every seed", low=1.0), "held"),
         (Claim("c", of("all"), "every seed", low=1.05), "not held"),
     ],
