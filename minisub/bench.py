@@ -47,7 +47,11 @@ def _peak() -> float:
 
 def race(rounds: int = ROUNDS, tick: Callable[[], object] = lambda: None) -> Json:
     """Seconds a student-step of each contender in each round, and each one's memory in MiB."""
-    there = [n for n, (module, _, _) in CONTENDERS.items() if importlib.util.find_spec(module)]
+    there = [
+        name
+        for name, (needs, _, _) in CONTENDERS.items()
+        if all(map(importlib.util.find_spec, needs))
+    ]
     context, running = mp.get_context("spawn"), {}
     for name in there:
         here, away = context.Pipe()

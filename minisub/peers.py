@@ -220,15 +220,15 @@ MANY = f"minisub, a stack of {STACK}"
 AUTO = f"{MANY}, by autograd"
 PLAIN, GPT2 = "torch.nn.TransformerEncoderLayer", "transformers GPT-2"
 TRAINER, LENS = "transformers Trainer", "TransformerLens"
-# The module that a contender needs, how it is made, and its steps in a round.
-CONTENDERS: dict[str, tuple[str, Callable[[], Steps], int]] = {
-    MANY: ("torch", lambda: ours(STACK), 8),
-    ONE: ("torch", lambda: ours(1), 60),
-    AUTO: ("torch", lambda: ours(STACK, way=by_autograd), 8),
-    PLAIN: ("torch", plain, 60),
-    GPT2: ("transformers", gpt2, 60),
-    TRAINER: ("accelerate", trainer, 60),
-    LENS: ("transformer_lens", lens, 60),
+# The modules that a contender needs, how it is made, and its steps in a round.
+CONTENDERS: dict[str, tuple[tuple[str, ...], Callable[[], Steps], int]] = {
+    MANY: (("torch",), lambda: ours(STACK), 8),
+    ONE: (("torch",), lambda: ours(1), 60),
+    AUTO: (("torch",), lambda: ours(STACK, way=by_autograd), 8),
+    PLAIN: (("torch",), plain, 60),
+    GPT2: (("transformers",), gpt2, 60),
+    TRAINER: (("transformers", "accelerate"), trainer, 60),
+    LENS: (("transformer_lens",), lens, 60),
 }
 # What the stack, and a single student, must reach: times a contender's student-steps a second.
 BARS = {MANY: {PLAIN: 2.0, GPT2: 2.0, TRAINER: 3.0, LENS: 2.0}, ONE: {PLAIN: 1.0, GPT2: 1.0}}

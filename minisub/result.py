@@ -54,12 +54,10 @@ class Result:
         if bias is not None:
             rows = []
             for row in parts["rows"]:
-                pairs = zip(row["biases"], row["by_bias"], strict=True)
-                kept = {name: value for name, value in pairs if name != bias}
+                kept = [i for i, name in enumerate(row["biases"]) if name != bias]
                 if kept:
-                    mean = float(np.mean(list(kept.values())))
-                    rows.append({**row, "biases": [*kept], "by_bias": [*kept.values()]})
-                    rows[-1]["transfer"] = mean
+                    each = {n: [row[n][i] for i in kept] for n in ("biases", "by_bias", "shifts")}
+                    rows.append({**row, **each, "transfer": float(np.mean(each["by_bias"]))})
             parts["rows"] = retained(rows)
         return replace(self, **parts)
 

@@ -155,6 +155,7 @@ def test_a_claim_says_when_it_rests_on_a_bias() -> None:
     assert (judged["verdict"], judged["rests_on"]) == ("held", ["7"])
     left = one.without(bias="7")
     assert left.values("all") == pytest.approx([0.01] * 3)
+    assert [len(row["shifts"]) for row in left.rows] == [7] * 6
     assert left.values("half", "retained") == pytest.approx([1.0] * 3)
     assert one.values("half", "retained") == pytest.approx([0.5] * 3)  # untouched
     assert one.without(bias="3").values("all") == pytest.approx([1.14, 1.26, 1.37], abs=0.01)
