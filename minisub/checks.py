@@ -1,6 +1,8 @@
 """What the command line refuses: each check returns what it was given, or says what is allowed."""
 
 import re
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,4 +67,6 @@ def a_store(folder: Path | None) -> Store:
     """The store in a folder that can be written, or the default one."""
     store = Store(folder) if folder else Store.default()
     writable("--store", store.folder)
+    if folder is None and store.folder.parent == Path(tempfile.gettempdir()):
+        print(f"Your cache folder cannot be written: results go to {store.folder}", file=sys.stderr)
     return store

@@ -113,9 +113,33 @@ class Store:
 
     @classmethod
     def default(cls) -> "Store":
-        """$MINISUB_STORE, else minisub/ in the user's cache folder."""
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return cls(Path(os.environ.get("MINISUB_STORE") or Path(home) / "minisub"))
+        """$MINISUB_STORE, else minisub/ in the user's cache folder.
+
+        Where that cannot be written, a folder of the user's among the temporary files.
+        """
+        if chosen := os.environ.get("MINISUB_STORE"):
+            return cls(Path(chosen))
+        try:
+            usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minisub"
+            usual.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):  # a read-only home, or none at all
+            return cls._temporary()
+        return cls(usual) if os.access(usual, os.W_OK) else cls._temporary()
+
+    @classmethod
+    def _temporary(cls) -> "Store":
+        who = os.getuid() if hasattr(os, "getuid") else "user"
+        folder = Path(tempfile.gettempdir()) / f"minisub-{who}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            mine = not hasattr(os, "getuid") or folder.stat().st_uid == who
+        except OSError:
+            mine = False
+        if not mine:
+            raise MinisubError(
+                f"cannot keep anything in {folder}: choose --store or $MINISUB_STORE"
+            )
+        return cls(folder)
 
     def path(self, kind: str, key: str, suffix: str) -> Path:
         return (self.folder / kind / key).with_suffix(suffix)

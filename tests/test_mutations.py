@@ -334,3 +334,10 @@ def test_every_finding_has_a_mutation() -> None:
     from minisub.findings import FINDINGS
 
     assert {m.finding for m in MUTATIONS} == set(FINDINGS)
+
+
+def test_the_docs_name_them_all() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "checked.md").read_text()
+    for mutation in MUTATIONS:
+        assert f"| `{mutation.finding}` | {mutation.name} | {mutation.guards} |" in page
+    assert f"All {len(MUTATIONS)} do." in page

@@ -87,3 +87,21 @@ def test_the_default_folder_can_be_chosen(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("MINISUB_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert Store.default().folder == tmp_path / "minisub"
+
+
+def test_a_home_that_cannot_be_written_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    monkeypatch.delenv("MINISUB_STORE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = Store.default()
+    assert store.folder.parent == tmp_path
+    assert store.folder.stat().st_mode & 0o077 == 0
+    store.put("students", "k", {})
+    assert Store.default().get("students", "k") == {}
+    store.folder.rename(tmp_path / "away")
+    store.folder.write_text("somebody else's")
+    with pytest.raises(MinisubError, match="choose --store"):
+        Store.default()

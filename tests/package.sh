@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# The wheel, not the checkout: built, installed elsewhere, run from another folder with a home that
+# cannot be written (as root; for others it is a folder without permission). Prints its size.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+home=$work/home
+trap 'umount "$home" 2>/dev/null || true; rm -rf "$work"' EXIT
+python3 -m pip wheel -q --no-deps -w "$work/wheel" "$root"
+wheel=$(echo "$work"/wheel/*.whl)
+size=$(stat -c %s "$wheel")
+echo "$(basename "$wheel"): $size bytes, allowed: 6291456"
+test "$size" -le 6291456
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" install -q -c "$root/constraints.txt" "$wheel"
+mkdir "$home" "$work/elsewhere"
+if [ "$(id -u)" = 0 ]; then mount -t tmpfs -o ro tmpfs "$home"; else chmod 500 "$home"; fi
+cd "$work/elsewhere"
+export HOME=$home
+unset XDG_CACHE_HOME MINISUB_STORE
+export TMPDIR=$work
+minisub=$work/venv/bin/minisub
+"$minisub" --version
+"$work/venv/bin/python" -m minisub list >/dev/null
+"$work/venv/bin/python" -c 'import minisub; print("from", minisub.__file__.removeprefix("'"$work"'/"))'
+"$minisub" reproduce --quick --out out | tail -1
+test -s out/report.html
+"$minisub" app --headless --port 27190 >app.txt 2>&1 &
+app=$!
+for _ in $(seq 60); do
+    if curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground; then break; fi
+    sleep 1
+done
+curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground && echo 'the gallery serves its pages'
+kill -INT "$app"
+wait "$app" || true
