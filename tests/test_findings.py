@@ -97,12 +97,12 @@ def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store
     assert f"{arms} arms" in told
 
 
-def test_quick_is_all_arms_with_half_the_work() -> None:
+def test_quick_is_all_arms_with_a_quarter_of_the_steps() -> None:
     for finding in FINDINGS.values():
         quick = finding.quick()
         assert [a.name for a in quick.arms] == [a.name for a in finding.arms]
         assert quick.config.biases == max(1, finding.config.biases // 2)
-        assert quick.config.student.steps * 2 == finding.config.student.steps
+        assert quick.config.student.steps * 4 == finding.config.student.steps
 
 
 def test_biases_take_turns_over_the_seeds() -> None:
