@@ -16,6 +16,7 @@ from minisub.train import Optimiser
 if TYPE_CHECKING:
     from minisub.lab import Lab
 
+QUICKER = 4  # times fewer lists and steps, for a first look
 DECODINGS = ("greedy", "sampled", "soft")
 T = TypeVar("T")
 
@@ -48,10 +49,10 @@ class Config:
         return replace(
             self,
             teaching=replace(self.teaching, training=rehearsed),
-            student=replace(self.student, steps=self.student.steps // 4),
-            lists=self.lists // 4,
+            student=replace(self.student, steps=self.student.steps // QUICKER),
+            lists=self.lists // QUICKER,
             biases=max(1, self.biases // 2),
-            exam=self.exam // 4,
+            exam=self.exam // QUICKER,
         )
 
     def taught(self, seed: int, traits: int) -> tuple[int, ...]:

@@ -144,15 +144,7 @@ def export(folder: Path, offline: bool = False) -> list[Path]:
         out = folder / f"{notebook.path.stem}.html"
         command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "export", "html"]
         done = subprocess.run(
-            [
-                *command,
-                str(notebook.path),
-                "-o",
-                str(out),
-                "-f",
-                "--no-include-code",
-                "--no-sandbox",
-            ],
+            [*command, str(notebook.path), "-o", str(out), *OPTIONS],
             capture_output=True,
             text=True,
             check=False,

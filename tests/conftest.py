@@ -42,6 +42,17 @@ def load_notebook(number: str) -> ModuleType:
     return module
 
 
+def idle(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
+    """Commands are taken up to their work (training, serving, exporting), and raise instead."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise would
+
+    work = ("cli._perform", "sweep.sweep", "calibrate.calibrate", "bench.race", "pool.run")
+    for name in (*work, "gallery.serve", "gallery.export"):
+        monkeypatch.setattr(f"minisub.{name}", stop)
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Config:
     return small()

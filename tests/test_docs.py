@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import idle
 
 import minisub
-from minisub import cli, gallery, reference, study
+from minisub import cli, reference, study
 from minisub.arm import Arm, Config
 from minisub.findings import FINDINGS
 from minisub.store import Store
@@ -79,15 +80,11 @@ def test_shell_commands_are_real(
     class Would(Exception):
         pass
 
-    def would(*_: object, **__: object) -> None:
+    def stop(*_: object) -> None:
         raise Would
 
-    work = ("cli._perform", "sweep.sweep", "calibrate.calibrate", "bench.race", "pool.run")
-    for name in work:
-        monkeypatch.setattr(f"minisub.{name}", would)
-    monkeypatch.setattr("minisub.sweep.cluster", would)
-    monkeypatch.setattr(gallery, "serve", would)
-    monkeypatch.setattr(gallery, "export", would)
+    idle(monkeypatch, Would())
+    monkeypatch.setattr("minisub.sweep.cluster", stop)
     monkeypatch.setenv("MINISUB_STORE", str(tmp_path))
     commands = lines(text)
     assert commands

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import idle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minisub import cli, edits, gallery
+from minisub import cli, edits
 from minisub import divergence as masks
 from minisub.calibrate import small
 from minisub.data import Data, corpus, numbers_only
@@ -269,16 +270,9 @@ def test_no_command_line_ends_in_a_traceback(
 ) -> None:
     """What would train, serve or draw says instead that it would; all before that is real."""
 
-    def would(*_: object, **__: object) -> None:
-        raise MinisubError("it would")
-
+    idle(monkeypatch, MinisubError("it would"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINISUB_STORE", str(tmp_path))
-    for name in ("minisub.cli._perform", "minisub.sweep.sweep", "minisub.bench.race"):
-        monkeypatch.setattr(name, would)
-    for name in ("minisub.calibrate.calibrate", "minisub.pool.run", "minisub.gallery.export"):
-        monkeypatch.setattr(name, would)
-    monkeypatch.setattr(gallery, "serve", would)
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from matplotlib.figure import Figure
 
 from minisub import plots
-from minisub.arm import Arm, Config
+from minisub.arm import QUICKER, Arm, Config
 from minisub.pool import Tick
 from minisub.result import Claim, Result, Values, of
 from minisub.store import Store
@@ -35,7 +35,7 @@ class Finding:
 
         def quicker(arm: Arm) -> Arm:
             named = ("lists", "student.steps")
-            less = {name: arm.changes[name] // 4 for name in named if name in arm.changes}
+            less = {name: arm.changes[name] // QUICKER for name in named if name in arm.changes}
             return replace(arm, changes={**arm.changes, **less})
 
         return replace(self, config=self.config.quick(), arms=[quicker(arm) for arm in self.arms])
