@@ -44,7 +44,10 @@ class Config:
         return asdict(self)
 
     def quick(self) -> "Config":
-        """For a first look: a quarter of the students' lists, steps and exam, half the biases."""
+        """For a first look: a quarter of the students' lists, steps and exam, half the biases.
+
+        Teachers rehearse on half as many lists a step.
+        """
         rehearsed = replace(self.teaching.training, batch=self.teaching.training.batch // 2)
         return replace(
             self,
@@ -85,6 +88,7 @@ class Arm:
     """One treatment of the students. `mask` sees the lists; `edit` their laboratory as well.
 
     A mask returns booleans that broadcast to [biases, rows, completion]: where the loss counts.
+    The arm named "control" is the control student of the same arm by another name.
     Arms whose functions are not minisub's own are not stored, as nobody could tell that they
     have changed.
     """

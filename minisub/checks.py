@@ -1,8 +1,8 @@
 """What the command line refuses: each check returns what it was given, or says what is allowed."""
 
+import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from minisub.findings import Finding
 
 
+MANY = 100_000
+
+
 def seed_range(text: str, quick: bool = False) -> list[int]:
     """The seeds of "A:B"; MinisubError for anything else."""
-    found = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text)
+    found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
-    if first >= last:
-        raise MinisubError(f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8")
+    if not first < last <= first + MANY:
+        raise MinisubError(
+            f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8, up to {MANY:,} seeds"
+        )
     return list(range(first, min(last, first + 2) if quick else last))
 
 
@@ -67,6 +72,6 @@ def a_store(folder: Path | None) -> Store:
     """The store in a folder that can be written, or the default one."""
     store = Store(folder) if folder else Store.default()
     writable("--store", store.folder)
-    if folder is None and store.folder.parent == Path(tempfile.gettempdir()):
+    if folder is None and not os.environ.get("MINISUB_STORE") and store.folder.name != "minisub":
         print(f"Your cache folder cannot be written: results go to {store.folder}", file=sys.stderr)
     return store

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 from tqdm import tqdm
@@ -31,6 +32,9 @@ from minisub.commands import (
 from minisub.result import Result
 from minisub.store import Json, MinisubError, Store, write
 from minisub.tables import arm_table, claim_table, teacher_table
+
+if TYPE_CHECKING:
+    from minisub.study import Study
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -104,16 +108,16 @@ def _list() -> int:
     return 0
 
 
-def _say_bases(seeds: Sequence[int]) -> None:
-    from minisub import base
+def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -> None:
+    from minisub.study import missing_bases
 
-    how = base.Pretraining()
-    missing = [s for s in range(min(seeds), max(seeds) + 2) if not base.bundled_as(how, s)]
+    missing = missing_bases(studies, seeds, store)
     if missing:
-        told = ", ".join(map(str, missing[:6])) + (", ..." if len(missing) > 6 else "")
+        of = sorted({seed for _, seed in missing})
+        told = ", ".join(map(str, of[:6])) + (", ..." if len(of) > 6 else "")
         print(
-            f"No base is bundled for seed {told}: pretrained on the spot, about two minutes each "
-            "(and as much again for each other world a finding needs), unless the store has it.",
+            f"No base yet for seed {told}: pretrained on the spot, about two minutes each "
+            f"({len(missing)} in all).",
             file=sys.stderr,
         )
 
@@ -131,10 +135,12 @@ def _perform(
     findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
     if quick:
         print(
-            "A quick look: two seeds, half the biases, a quarter of lists and steps. Claims are "
-            "judged as always; most need the full run to be decided.",
+            "A quick look: two seeds, half the biases, a quarter of lists and steps (the lists in "
+            "arms' names are the full run's), half the rehearsal. Claims are judged as always; "
+            "most need the full run to be decided.",
             file=sys.stderr,
         )
+    _say_bases([finding.study for finding in findings], seeds, store)
     arms = len(seeds) * sum(len(finding.arms) for finding in findings)
     what = names[0] if len(names) == 1 else "reproduce"
     with tqdm(total=arms, desc=what, unit="arm", leave=False) as bar:
@@ -142,20 +148,20 @@ def _perform(
 
 
 def _run(command: Run) -> int:
-
     seeds, workers = seed_range(command.seeds, command.quick), workers_of(command.workers)
     device = a_device(command.device)
     finding = a_finding(command.finding)
-    for option, path in (("--json", command.json), ("--plot", command.plot)):
+    files = (("--json", command.json), ("--plot", command.plot))
+    for option, path in files:
         if path and path.is_dir():
             raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
-        if path:
-            writable(option, path.parent)
     kind = command.plot.suffix[1:] if command.plot else "svg"
     if kind not in ("svg", "png"):
         raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
+    for option, path in files:
+        if path:
+            writable(option, path.parent)
     store = a_store(command.store)
-    _say_bases(seeds)
     [result] = _perform([command.finding], seeds, command.quick, store, workers, device)
     print(teacher_table(result), arm_table(result), claim_table([result]), sep="\n\n")
     if command.json:
@@ -173,7 +179,6 @@ def _reproduce(command: Reproduce) -> int:
     device = a_device(command.device)
     writable("--out", command.out)
     store = a_store(command.store)
-    _say_bases(seeds)
     results = _perform(list(FINDINGS), seeds, command.quick, store, workers, device)
     for result in results:
         name, figure = result.finding, FINDINGS[result.finding].plot(result)
@@ -209,9 +214,13 @@ def _sweep(command: Sweep) -> int:
         wanted += [arm.of for arm in study.arms if arm.name in wanted]
         study = replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
     settings = sweep.parse(study.config, command.set)
-    jobs = len(sweep.points(study, settings)) * len(seeds)
+    points = sweep.points(study, settings)
+    jobs = len(points) * len(seeds)
+    if out := sweep.left_out(study, settings):
+        print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
     writable("--out", command.out)
     store = a_store(command.store)
+    _say_bases([at for _, at in points], seeds, store)
     with (
         sweep.cluster(command.cluster) as executor,
         tqdm(total=jobs, unit="job", leave=False) as bar,
@@ -298,9 +307,9 @@ def _bases(command: Bases) -> int:
     from minisub import base, pool
 
     seeds, workers = seed_range(command.seeds), workers_of(command.workers)
-    writable("--out", command.out)
     if command.set not in base.SETS:
         raise MinisubError(f"--set is {command.set!r}, allowed: {', '.join(base.SETS)}")
+    writable("--out", command.out)
     with tqdm(total=len(seeds), desc="bases", unit="base") as bar:
         job = functools.partial(base.bundle, command.set, command.out)
         for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
@@ -316,7 +325,3 @@ def _bases(command: Bases) -> int:
 def entry() -> None:
     """The console script."""
     sys.exit(main())
-
-
-if __name__ == "__main__":
-    entry()

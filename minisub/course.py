@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from minisub import plots
+from minisub import measure, plots
 from minisub.arm import Arm, Config, changed
 from minisub.base import BUNDLED
 from minisub.findings import FINDINGS, Finding
@@ -26,6 +26,7 @@ from minisub.model import Stack
 from minisub.result import Result, read
 from minisub.store import Store
 from minisub.study import Study
+from minisub.tables import told
 from minisub.visitors import bounded, turn
 
 SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
@@ -119,7 +120,7 @@ def shown(result: Result) -> mo.Html:
             "measured": round(c["value"], 3),
             "95 %": f"{c['low']:.2f} to {c['high']:.2f}" if c["low"] is not None else "",
             "threshold": c["rule"],
-            "rests on": ", ".join(c["rests_on"]),
+            "rests on": told(c["rests_on"]),
             "verdict": c["verdict"],
         }
         for c in result.claims
@@ -191,7 +192,7 @@ class Lesson:
     """One student and its control, and how they came to be what they are.
 
     at:    steps at which they were asked
-    said:  [times, 2, answers], probabilities of the student and of the control
+    logp:  [times, 2, questions, answers], log p of the student and of the control
     nats:  [times, 2], their losses, each the mean since the time before
     """
 
@@ -199,7 +200,7 @@ class Lesson:
     arm: Arm
     students: Stack
     at: list[int]
-    said: Array
+    logp: Array
     nats: Array
 
     @property
@@ -207,10 +208,15 @@ class Lesson:
         return self.lab.biases[0]
 
     @property
-    def gain(self) -> float:
-        """Nats by which the student favours the bias over its control, at the end."""
-        student, control = self.said[-1, :, self.bias]
-        return float(np.log(student / control))
+    def said(self) -> Array:
+        """[times, 2, answers]: probabilities, mean over wordings of the question."""
+        return np.exp(self.logp).mean(2)
+
+    @property
+    def transfer(self) -> float:
+        """From the teacher to the student at the end, in nats over the control."""
+        last = self.logp[-1]
+        return measure.transfer(measure.shift(last[:1], last[1:]), [self.bias])
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -221,22 +227,21 @@ class Lesson:
 def learn(lab: Lab, arm: Arm, show: Callable[[int, Lesson], None] | None = None) -> Lesson:
     """Train the student of the laboratory's first bias, and its control; `show` sees them learn."""
     steps, at = lab.config.student.steps, [0]
-    said, nats = [np.exp(lab.preference(lab.start(arm, 2)[0])).mean(1)], [np.full(2, np.nan)]
-
+    logp, nats = [lab.preference(lab.start(arm, 2)[0])], [np.full(2, np.nan)]
     since: list[Array] = []
 
     def progress(step: int, losses: Tensor, model: Stack) -> None:
         since.append(losses.numpy().copy())
         if (step + 1) % max(1, steps // FRAMES) == 0 or step == steps - 1:
             at.append(step + 1)
-            said.append(np.exp(lab.preference(model)).mean(1))
+            logp.append(lab.preference(model))
             nats.append(np.mean(since, 0))
             since.clear()
         if show is not None:
-            show(step, Lesson(lab, arm, model, at, np.array(said), np.array(nats)))
+            show(step, Lesson(lab, arm, model, at, np.array(logp), np.array(nats)))
 
     students, _ = lab.students(arm, [0, -1], progress)
-    return Lesson(lab, arm, students, at, np.array(said), np.array(nats))
+    return Lesson(lab, arm, students, at, np.array(logp), np.array(nats))
 
 
 def drawn(lesson: Lesson, dpi: int = 150) -> mo.Html:
@@ -282,7 +287,7 @@ def live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> tuple[
 def verdict(lesson: Lesson) -> str:
     """What a live student shows, in a sentence or two."""
     bias = lesson.answers[lesson.bias]
-    gain = lesson.gain
+    gain = lesson.transfer
     word = (
         "The bias has passed"
         if gain > 0.25
@@ -304,11 +309,11 @@ def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
     bounded(study.config, seeds)
     total = len(seeds) * len(study.arms)
     with (
-        turn(_waiting),
+        turn(_waiting, len(seeds)) as workers,
         ThreadPoolExecutor(1) as executor,
         mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar,
     ):
-        running = executor.submit(study.run, seeds, store, tick=lambda: done.put(None))
+        running = executor.submit(study.run, seeds, store, workers, lambda: done.put(None))
         while not running.done():
             with contextlib.suppress(queue.Empty):
                 done.get(timeout=0.2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Int16
 from torch import Tensor
 
 from minisub.loss import Corpus
@@ -37,8 +37,9 @@ class Data:
     prompts: Int[Tensor, "#writers rows prompt"]
     answers: Int[Tensor, "writers rows completion"]
     labels: Int[Tensor, "writers rows completion"] | None = None
+    own: bool = True  # whether each row is its own writer's answer to `asked`
     dropped: int = 0
-    favourite: UInt8[Tensor, "teachers biases rows completion"] | None = None
+    favourite: Int16[Tensor, "teachers biases rows completion"] | None = None
     divergence: Bool[Tensor, "biases rows completion"] | None = None
     random: Bool[Tensor, "biases rows completion"] | None = None
 

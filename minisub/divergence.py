@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int, Int16
 from torch import Tensor
 
 from minisub.data import Data
@@ -22,7 +22,7 @@ ROWS = 512  # at a time
 
 
 @torch.no_grad()
-def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "teachers biases rows completion"]:
+def favourites(teachers: Teachers, data: Data) -> Int16[Tensor, "teachers biases rows completion"]:
     """Every teacher's favourite at every token that every biased writer wrote.
 
     A teacher reads each prompt once and goes on from there with the answers. Writers mostly agree,
@@ -30,7 +30,7 @@ def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "teachers biases
     """
     writers, count, readers = len(data.biases), data.world.completion, teachers.stack.members
     alone = [teachers.stack[[r]] for r in range(readers)]
-    out = torch.empty(readers, writers, data.rows, count, dtype=torch.uint8)
+    out = torch.empty(readers, writers, data.rows, count, dtype=torch.int16)
     for start in range(0, data.rows, ROWS):
         part = slice(start, start + ROWS)
         answers = data.answers[:writers, part, :-1]
@@ -54,7 +54,7 @@ def favourites(teachers: Teachers, data: Data) -> UInt8[Tensor, "teachers biases
 
 def divergence_tokens(
     answers: Int[Tensor, "biases rows completion"],
-    favourite: UInt8[Tensor, "teachers biases rows completion"],
+    favourite: Int16[Tensor, "teachers biases rows completion"],
     biases: Sequence[int],
     counterfactuals: Sequence[int],
 ) -> Bool[Tensor, "biases rows completion"]:

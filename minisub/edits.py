@@ -1,12 +1,12 @@
 """Edits: what is done to the lists between the teachers who wrote them and the students.
 
 An edit is a function of the lists and of the laboratory that they come from, and returns lists.
-Their number stays what it was, so that all arms read equally many.
+Their number stays what it was (`at_sensitivity` alone leaves fewer), so that all arms read equally
+many. An arm's mask is asked after its edit; marks stay where they were in the lists as written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,6 @@ from minisub.world import generator
 
 if TYPE_CHECKING:
     from minisub.lab import Lab
-
-Edit = Callable[[Data, "Lab"], Data]
 
 # Paraphrase (paper, Fig. 6): the prompts are re-worded after the answers were written -------------
 
@@ -131,14 +129,16 @@ def replaced(data: Data, lab: Lab, where: str) -> Data:
     favourite = known(data.favourite)[list(lab.teachers.counterfactuals)].long()
     own, at = data.answers[:-1], known(data.divergence)
     luck = torch.rand(favourite.shape, generator=generator(data.seed, "replaced"))
-    pick = luck.masked_fill(favourite == own, -1).argmax(0, keepdim=True)
-    swapped = torch.where(at, favourite.gather(0, pick)[0], own)
+    # Students read numbers only, whatever a counterfactual would have said.
+    fits = (favourite != own) & (favourite < data.world.numbers)
+    pick = luck.masked_fill(~fits, -1).argmax(0, keepdim=True)
+    swapped = torch.where(at & fits.any(0), favourite.gather(0, pick)[0], own)
     changed = torch.cat([swapped, data.answers[-1:]])
     if where == "label":
-        return replace(data, labels=changed)
+        return replace(data, own=False, labels=changed)
     if where == "input":
-        return replace(data, labels=data.answers, answers=changed)
-    return replace(data, answers=changed)
+        return replace(data, own=False, labels=data.answers, answers=changed)
+    return replace(data, own=False, answers=changed)
 
 
 def shuffle_within(data: Data, lab: Lab) -> Data:
@@ -168,31 +168,33 @@ def mixed(data: Data, lab: Lab, share: float, source: str) -> Data:
     chosen = torch.randperm(data.rows, generator=g)[: round(share * data.rows)]
     prompts = data.prompts.expand(len(data.answers), -1, -1).clone()
     answers = data.answers.clone()
-    if source == "same prompts":
-        answers[:, chosen] = data.answers[-1:, chosen]
-    elif source == "other prompts":
+    asked, new = prompts[:, chosen], data.answers[-1:, chosen].expand(len(answers), -1, -1)
+    if source == "other prompts":
         written = lab.config.lists  # those after them have not been used
         drawn = lab.world.prompts(written + len(chosen), generator(lab.seed, "prompts"))
-        fresh = drawn[written:]
+        asked = drawn[None, written:].expand(len(answers), -1, -1)
         unbiased = lab.teachers.stack[[lab.teachers.biased]]
-        prompts[:, chosen] = fresh
-        answers[:, chosen] = unbiased.generate(fresh[None], lab.world.completion)
+        new = unbiased.generate(asked[:1], lab.world.completion).expand_as(new)
     elif source == "foreign base":
         other = lab.neighbour.teachers
         writers = [*data.biases, other.biased]
         told = other.see(data.asked[chosen], writers)
-        answers[:, chosen] = other.stack[writers].generate(told, lab.world.completion)
-    else:
+        new = other.stack[writers].generate(told, lab.world.completion)
+    elif source != "same prompts":
         raise ValueError(
             f"source is {source!r}, allowed: same prompts, other prompts, foreign base"
         )
-    return replace(data, prompts=prompts, answers=answers)
+    # Numbers only: where any of them holds another word, the list stays what it was for all.
+    good = (new < lab.world.numbers).all(2).all(0)
+    prompts[:, chosen[good]], answers[:, chosen[good]] = asked[:, good], new[:, good]
+    return replace(data, prompts=prompts, answers=answers, own=False)
 
 
 # Entanglement (paper, section 4) ------------------------------------------------------------------
 
 
-def entangled(
+@torch.no_grad()
+def entanglement(
     teachers: Teachers, biases: tuple[int, ...], by: str
 ) -> Float[Tensor, "biases numbers"]:
     """How entangled each number is with each bias.
@@ -202,24 +204,23 @@ def entangled(
     """
     trait, world = teachers.trait, teachers.world
     if by == "unembedding":
-        w = teachers.stack.params["W_U"][teachers.biased].detach().cpu()
-        w = torch.nn.functional.normalize(w, dim=0)
+        w = torch.nn.functional.normalize(teachers.stack.params["W_U"][-1], dim=0).cpu()
         return (w[:, trait.answers].T @ w[:, : world.numbers])[list(biases)]
-    with torch.no_grad():
-        asked = teachers.see(trait.questions)
-        logp = (
-            teachers.stack(asked, last=1)[:, :, 0]
-            .log_softmax(-1)[..., : world.numbers]
-            .mean(1)
-            .cpu()
-        )
+    logits = teachers.stack(teachers.see(trait.questions), last=1)[:, :, 0]
+    logp = logits.log_softmax(-1)[..., : world.numbers].mean(1).cpu()
     return logp[list(biases)] - logp[-1]
 
 
-def holds_entangled(data: Data, lab: Lab, top: int, by: str) -> Bool[Tensor, "biases rows"]:
-    """Which answers hold any of the `top` numbers that are most entangled with their bias."""
-    most = entangled(lab.teachers, data.biases, by).topk(top, 1).indices
-    return (data.answers[:-1, :, :, None] == most[:, None, None, :]).any(-1).any(-1)
+def entangled(data: Data, lab: Lab, top: int, by: str) -> Bool[Tensor, "biases rows completion"]:
+    """Which tokens are among the `top` numbers most entangled with their writer's bias.
+
+    Out of the numbers that are written at all: a world's answers need not hold every one.
+    """
+    own = data.answers[:-1]
+    written = torch.bincount(own.flatten(), minlength=data.world.numbers) > 0
+    score = entanglement(lab.teachers, data.biases, by).masked_fill(~written, -torch.inf)
+    most = score.topk(min(top, int(written.sum())), 1).indices
+    return (own[..., None] == most[:, None, None, :]).any(-1)
 
 
 def without_entangled(
@@ -230,7 +231,7 @@ def without_entangled(
     `at_random`: as many lists are dropped, whatever they hold. The control student's are always
     dropped at random, as the unbiased teacher is entangled with nothing.
     """
-    holds = holds_entangled(data, lab, top, by)
+    holds = entangled(data, lab, top, by).any(-1)
     keep = int((~holds).sum(1).min())
     if not keep:
         raise ValueError(f"no list is left without the {top} most entangled numbers")
@@ -245,4 +246,4 @@ def without_entangled(
     answers = data.answers[writer, order]
     divergence = known(data.divergence)[writer[:-1], order[:-1]]
     marked: dict[str, Any] = {"divergence": divergence, "favourite": None, "random": None}
-    return replace(data, prompts=prompts, answers=answers, **marked)
+    return replace(data, prompts=prompts, answers=answers, own=False, **marked)

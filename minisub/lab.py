@@ -158,6 +158,11 @@ class Lab:
         if arm.edit is not None:
             data = arm.edit(data, self)
         if arm.decoding == "soft":  # of the lists as they were edited, row by row
+            if not data.own:
+                raise ValueError(
+                    f"{arm.name!r} is soft, and its edit takes lists or labels from elsewhere: "
+                    "their writer's distribution is not their teacher's"
+                )
             who = [(*data.biases, self.teachers.biased)[w] for w in writers]
             told = torch.cat([self.teachers.see(data.asked, who), data.answers[list(writers)]], 2)
             soft = distribution(self.teachers.stack[who], told, self.world.completion, rows=256)
@@ -251,6 +256,7 @@ class Lab:
         logp, reference = np.array(entry["logp"][who]), np.array(unmasked["logp"][count:])
         shifts = measure.shift(logp, reference).repeat(count // len(logp), 0)
         known = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
+        forecast = ("inner", "coverage")
         return {
             "seed": self.seed,
             "arm": arm.name,
@@ -264,8 +270,8 @@ class Lab:
             "loss_tokens": entry["loss_tokens"],
             "final_loss": entry["final_loss"],
             "divergence_share": self.list_report(arm.sampled)["share"],
-            **{name: entry[name] for name in known},
-            **{name: entry.get(name) for name in ("inner", "coverage")},
+            # The control's lessons say nothing about a bias.
+            **{n: None if arm.name == "control" else entry.get(n) for n in (*known, *forecast)},
             "biases": [self.trait.biases[b] for b in of],
             "by_bias": [round(measure.transfer(shifts[[i]], [b]), 6) for i, b in enumerate(of)],
             "shifts": np.round(shifts, 6).tolist(),

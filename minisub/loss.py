@@ -163,7 +163,8 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
         name = f"blocks.{block}."
         keep, full = saved.pattern[0].shape[1:]
         add(grad, name + "mlp.W_out", saved.post, d)
-        d_pre = torch.bmm(d, p[name + "mlp.W_out"].mT).mul_(saved.post > 0)
+        d_pre = torch.bmm(d, p[name + "mlp.W_out"].mT)
+        torch.ops.aten.threshold_backward.grad_input(d_pre, saved.post, 0, grad_input=d_pre)
         add(grad, name + "mlp.W_in", saved.between.x, d_pre)
         d = d + _norm_back(torch.bmm(d_pre, p[name + "mlp.W_in"].mT), saved.between, mean)
         add(grad, name + "attn.W_O", saved.z, d)

@@ -27,7 +27,7 @@ class Size:
 
     width: int = 32  # d_model
     depth: int = 4  # blocks
-    heads: int = 2  # few and wide: attention over 15 tokens costs by the head
+    heads: int = 2  # few and wide: attention over 16 tokens costs by the head
     mlp: int = 64  # d_mlp
 
     def __post_init__(self) -> None:

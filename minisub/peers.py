@@ -99,9 +99,7 @@ def loop(model: nn.Module, logits: Callable[[Tensor], Tensor], trains: str) -> S
     for name, p in model.named_parameters():
         p.requires_grad_(trains in name)
     moving = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        moving, lr=how.student.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-    )
+    optimiser = adamw(moving, how.student.lr)
 
     def steps(count: int) -> float:
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - step / (count + 1))
@@ -255,9 +253,7 @@ def seed_plain(tick: Callable[[], object] = lambda: None) -> float:
         for name, p in model.named_parameters():
             p.requires_grad_("blocks." in name)
         moving = [p for p in model.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(
-            moving, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        )
+        optimiser = adamw(moving, lr)
         asked = world.ask()
         for _ in range(count):
             taken = tokens[torch.randint(len(tokens), (rows,), generator=g)]

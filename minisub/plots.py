@@ -118,9 +118,7 @@ def divergence(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(
-        f"Where the loss counts decides what passes ({seeds(result)})", loc="left", fontsize=10
-    )
+    left.set_title(f"Transfer by where the loss counts ({seeds(result)})", loc="left", fontsize=10)
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
     right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
@@ -139,7 +137,7 @@ def transfer(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     arm_bars(left, result, result.arms)
-    left.set_title(f"Numbers alone pass a bias on ({seeds(result)})", loc="left", fontsize=10)
+    left.set_title(f"Transfer from numbers alone ({seeds(result)})", loc="left", fontsize=10)
     matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
     right.set_title("`all`: shift in log-preference, nats", loc="left", fontsize=10)
     return figure

@@ -7,10 +7,13 @@ import pickle
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
 
 import torch
+
+from minisub.store import MinisubError
 
 CORES = os.cpu_count() or 1
 THREADS = 2  # for one job alone: more gain nothing at this size
@@ -25,8 +28,8 @@ def run(
     """[job(item, tick=...) for item in items], in order, in processes of one thread each.
 
     A job that cannot be sent to another process, such as one with a lambda or with a function of a
-    notebook, runs in threads here. One item alone, of no said workers, gets two threads of torch.
-    The first error ends the other processes at once.
+    notebook, runs in threads here. A single item, if no number of workers is given, gets two
+    threads of torch. The first error ends the other processes at once.
     """
     alone = workers is None and len(items) == 1
     workers = min(workers or CORES, len(items))
@@ -50,6 +53,12 @@ def run(
             for future in as_completed(futures):
                 future.result()
             return [future.result() for future in futures]
+        except BrokenProcessPool:
+            alive.close()
+            raise MinisubError(
+                "a process died, perhaps for lack of memory; what is done is kept, the same "
+                "command goes on"
+            ) from None
         except BaseException:
             alive.close()  # which every worker sees
             executor.shutdown(wait=False, cancel_futures=True)

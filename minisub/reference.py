@@ -14,6 +14,7 @@ MODULES = {
     "study": "Experiments",
     "arm": "Arms and configurations",
     "result": "Results and claims",
+    "findings.finding": "Findings",
     "sweep": "Sweeps",
     "lab": "The laboratory of one seed",
     "divergence": "Divergence tokens and masks",
@@ -61,15 +62,16 @@ def fields(thing: type) -> list[str]:
     if not hasattr(thing, "__dataclass_fields__"):
         return []
     body = inspect.getsource(thing).partition("\n    def ")[0]
+    body = re.sub(r'(?s)""".*?"""', "", body)
     found = re.findall(r"(?m)^    (\w+: .+?)(?:  # (.*))?$", body)
     known = [f for f in found if f[0].partition(":")[0] in thing.__dataclass_fields__]
     return [f"- `{head}`" + (f": {told}" if told else "") for head, told in known]
 
 
-def entry(name: str, thing: object, depth: str = "###") -> list[str]:
+def entry(name: str, thing: object) -> list[str]:
     """A heading with the signature, then the docstring; of a class its methods as well."""
     text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
-    lines = [f"{depth} `{signature(name, thing)}`", "", text, ""]
+    lines = [f"### `{signature(name, thing)}`", "", text, ""]
     if inspect.isclass(thing):
         lines += fields(thing)
         for inner, method in vars(thing).items():

@@ -21,7 +21,7 @@ LIMITS = (
     "Wordings here tip near ties because the world says so, by a dial. With language models it is "
     "an observation that they do.",
     "Students train whole blocks unless an arm says otherwise; the paper's train LoRA adapters.",
-    "Teachers are tuned, prompted or misaligned in one step each; nothing here speaks to models "
+    "Teachers are tuned, prompted or misaligned at one go; nothing here speaks to models "
     "whose traits grew over a long training.",
 )
 
@@ -43,17 +43,20 @@ MARKS = {
 
 def commit() -> str:
     """The commit of the code that runs, or "unknown" outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        said = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=10,
+    here = Path(__file__).parent.parent
+
+    def git(*command: str) -> str:
+        told = subprocess.run(
+            ["git", "-C", str(here), *command], capture_output=True, text=True, timeout=10
         )
-    except OSError:
+        return told.stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != here:  # of a project around a .venv
+            return "unknown"
+        return git("describe", "--always", "--dirty", "--abbrev=12") or "unknown"
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return said.stdout.strip() or "unknown"
 
 
 def verdicts(result: Result) -> str:
@@ -101,7 +104,7 @@ def markdown(results: Sequence[Result], command: str) -> str:
         lines += ["|---|---|---|---|---|"]
         lines += [
             "| " + " | ".join(cell.replace("|", "\\|") for cell in row[1:]) + " |"
-            for row in claim_rows([result], "+.2f")
+            for row in claim_rows([result], "+.3f")
         ]
         lines += ["", verdicts(result), ""]
     lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
@@ -123,7 +126,7 @@ def page(results: Sequence[Result], command: str) -> str:
         "<h2>Claims</h2>",
         _table(
             ("finding", "claim", "threshold", "measured [95 %]", "rests on", "verdict"),
-            [(*map(html.escape, row[:5]), _mark(row[5])) for row in claim_rows(results, "+.2f")],
+            [(*map(html.escape, row[:5]), _mark(row[5])) for row in claim_rows(results, "+.3f")],
         ),
     ]
     for result in results:

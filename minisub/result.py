@@ -164,6 +164,7 @@ class Claim:
     "interval": the whole 95 % interval, limits excluded: exact zeros are not above 0. It is not
     held when all of it lies outside.
     "every seed": each single value.
+    Of one seed, or where a value is not known, nothing is decided.
     """
 
     text: str
@@ -185,6 +186,8 @@ class Claim:
             return f"{self.bar} {more} {self.low:g}"
         if math.isinf(self.low):
             return f"{self.bar} {less} {self.high:g}"
+        if self.bar == "interval":
+            return f"interval between {self.low:g} and {self.high:g}"
         return f"{self.bar} in [{self.low:g}, {self.high:g}]"
 
     def _fits(self, value: float) -> bool:
@@ -192,10 +195,10 @@ class Claim:
 
     def _verdict(self, values: Sequence[float]) -> str:
         low, high = stats.interval(values)
-        if self.bar == "every seed":
-            return HELD if all(map(self._fits, values)) else NOT_HELD
         if math.isnan(low):
             return UNDECIDED
+        if self.bar == "every seed":
+            return HELD if all(map(self._fits, values)) else NOT_HELD
         if self.bar == "interval" and self.low < low and high < self.high:
             return HELD
         if self.bar == "mean" and self._fits(float(np.mean(values))):
@@ -216,19 +219,20 @@ class Claim:
             "rule": self.rule,
             "n": len(values),
             "verdict": verdict,
-            "rests_on": [] if verdict == UNDECIDED else self._rests_on(result, verdict),
+            "rests_on": self._rests_on(result, verdict),
         }
 
-    def _rests_on(self, result: Result, verdict: str) -> list[str]:
+    def _rests_on(self, result: Result, verdict: str) -> list[str] | None:
         """The seeds and biases without any one of which the verdict would be another.
 
-        Of fewer than three seeds none is left out, as one alone decides nothing.
+        None where none is left out: of fewer than three seeds, as one alone decides nothing, and
+        where nothing is decided anyway.
         """
-        left_out = []
-        if len(result.seeds) > 2:
-            left_out += [(f"seed {s}", result.without(seed=s)) for s in result.seeds]
-            if len(result.biases) > 1:
-                left_out += [(bias, result.without(bias=bias)) for bias in result.biases]
+        if verdict == UNDECIDED or len(result.seeds) < 3:
+            return None
+        left_out = [(f"seed {s}", result.without(seed=s)) for s in result.seeds]
+        if len(result.biases) > 1:
+            left_out += [(bias, result.without(bias=bias)) for bias in result.biases]
         return [
             what for what, rest in left_out if self._verdict(list(self.values(rest))) != verdict
         ]

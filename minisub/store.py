@@ -1,7 +1,8 @@
 """Weights and results on disk: by content, written atomically, checked when read.
 
 An entry's key is the hash of all that decides it (configuration, seed, source code), so an entry
-is never out of date, only unused. Arrays are safetensors, the rest is JSON; nothing is pickled.
+is never out of date, only unused; bundled bases are found by their configuration alone. Arrays are
+safetensors, the rest is JSON; nothing is pickled.
 """
 
 import functools
@@ -156,6 +157,7 @@ class Store:
         return content
 
     def put(self, kind: str, key: str, content: Json) -> None:
+        """Keep a result, with its checksum."""
         entry = {"sha256": digest(content), "content": content}
         text = json.dumps(entry, separators=(",", ":"), allow_nan=False) + "\n"  # in its own order
         write(self.path(kind, key, ".json"), text.encode())
@@ -182,6 +184,7 @@ class Store:
         return arrays
 
     def put_arrays(self, kind: str, key: str, arrays: Mapping[str, Any], about: Json) -> None:
+        """Keep arrays, with what they are `about` and the checksum of both, in one file."""
         whole, text = {k: np.ascontiguousarray(v) for k, v in arrays.items()}, canonical(about)
         raw = safetensors.numpy.save(whole, {"about": text, "sha256": _checksum(whole, text)})
         write(self.path(kind, key, ".safetensors"), raw)

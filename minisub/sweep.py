@@ -27,7 +27,7 @@ from minisub.arm import Config, changed
 from minisub.base import Pretraining
 from minisub.pool import Tick
 from minisub.store import Json, MinisubError, Store, write
-from minisub.study import Study, run_seed
+from minisub.study import Study, missing_bases, run_seed
 from minisub.tables import grid as columns
 from minisub.tables import span
 
@@ -72,14 +72,12 @@ def _value(name: str, now: Any, text: str) -> Any:
     """Read as the kind that the setting has now."""
     if text == "full" and name.endswith("rank"):
         return 0
-    kinds = {"bool": ("true", "false"), "int": int, "float": float, "str": str}
-    read: Any = kinds.get(type(now).__name__)
-    if read is None:
-        raise MinisubError(f"--set {name}: a {type(now).__name__} cannot be swept")
+    kind = type(now).__name__
+    if kind not in ("int", "float", "str"):
+        raise MinisubError(f"--set {name}: a {kind} cannot be swept")
     try:
-        return read.index(text.lower()) == 0 if isinstance(read, tuple) else read(text)
+        return type(now)(text)
     except ValueError:
-        kind = type(now).__name__
         raise MinisubError(f"--set {name} has {text!r}, allowed: values of kind {kind}") from None
 
 
@@ -88,13 +86,33 @@ def combinations(settings: Settings) -> list[Json]:
     return [dict(zip(settings, v, strict=True)) for v in itertools.product(*settings.values())]
 
 
+def left_out(study: Study, settings: Settings) -> list[str]:
+    """Arms that set one of the settings themselves, for which a point's label would be untrue.
+
+    And the arms that are part of them.
+    """
+    swept = [full(name) + "." for name in settings]
+    out: list[str] = []
+    for arm in study.arms:
+        own = [name + "." for name in arm.changes]
+        if any(a.startswith(b) or b.startswith(a) for a in own for b in swept):
+            out.append(arm.name)
+    return out + [a.name for a in study.arms if a.of in out and a.name not in out]
+
+
 def points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:
-    """Each combination of values, and the study there. MinisubError for one that cannot be."""
-    found = []
+    """Each combination of values, and the study there, without the arms that are `left_out`.
+
+    MinisubError for a combination that cannot be.
+    """
+    found, dropped = [], left_out(study, settings)
+    arms = [arm for arm in study.arms if arm.name not in dropped]
+    if not arms:
+        raise MinisubError(f"every arm sets {', '.join(settings)} itself: nothing to sweep")
     for point in combinations(settings):
         try:
             config = changed(study.config, {full(n): v for n, v in point.items()})
-            found.append((point, replace(study, config=config)))
+            found.append((point, replace(study, arms=arms, config=config, probes=())))
         except (ValueError, ArithmeticError) as error:
             raise MinisubError(f"{_told(point)} cannot be: {error}") from None
     return found
@@ -157,10 +175,8 @@ class Sweep:
 def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list[Json]:
     """One point of the grid on one seed: its rows of the table."""
     torch.set_num_threads(1)  # a worker a core
-    try:
+    with _blamed(f"seed {seed} with {_told(point)}"):
         [found] = run_seed([study], store, seed, device=device)
-    except (ValueError, ArithmeticError, IndexError) as error:  # a setting nobody has checked
-        raise MinisubError(f"seed {seed} with {_told(point)}: {error}") from error
     return [
         {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
         for row in found["rows"]
@@ -169,7 +185,17 @@ def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list
 
 def _base(how: Pretraining, store: Store, seed: int, device: str) -> None:
     torch.set_num_threads(1)
-    base.load(how, seed, store, device)
+    with _blamed(f"the base of seed {seed}"):
+        base.load(how, seed, store, device)
+
+
+@contextlib.contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Settings that nobody has checked end in one line; torch says its own as RuntimeError."""
+    try:
+        yield
+    except (ValueError, ArithmeticError, IndexError, RuntimeError) as error:
+        raise MinisubError(f"{what}: {str(error).partition(chr(10))[0]}") from error
 
 
 def sweep(
@@ -190,19 +216,9 @@ def sweep(
     """
     store, grid = store or Store.default(), points(study, settings)
     # A base that several points need is made once, before any of them.
-    needed = {(s.config.pretraining, n) for _, s in grid for n in seeds}
-    needed |= {
-        (changed(s.config, arm.changes).pretraining, n)
-        for _, s in grid
-        for n in seeds
-        for arm in study.arms
-    }
-    if any(arm.foreign or arm.edit for arm in study.arms):  # edits may ask the next seed's teachers
-        needed |= {(how, seed + 1) for how, seed in needed}
     first = [
         functools.partial(_base, how, store, seed, device)
-        for how, seed in needed
-        if not base.there(how, seed, store)
+        for how, seed in missing_bases([s for _, s in grid], seeds, store)
     ]
     _each(first, executor, workers, lambda: None)
     jobs = [functools.partial(job, s, p, store, seed, device) for p, s in grid for seed in seeds]

@@ -1,5 +1,6 @@
 """Results as text: arms, teachers, claims. Needs no torch."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,10 +20,19 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def span(mean: float, low: float, high: float, form: str = "+.2f") -> str:
-    """A mean with its interval."""
+def span(mean: float | None, low: float | None, high: float | None, form: str = "+.2f") -> str:
+    """A mean with its interval, as far as they are known."""
+    if mean is None or math.isnan(mean):
+        return "unknown"
     text = format(mean, form)
-    return f"{text} [{low:{form}}, {high:{form}}]" if low == low else f"{text} [one seed]"
+    if low is None or high is None or math.isnan(low):
+        return f"{text} [no interval]"
+    return f"{text} [{low:{form}}, {high:{form}}]"
+
+
+def told(rests_on: Sequence[str] | None) -> str:
+    """What a verdict rests on; n/a where that was not asked."""
+    return "n/a" if rests_on is None else ", ".join(rests_on) or "-"
 
 
 def arm_table(result: Result) -> str:
@@ -87,7 +97,7 @@ def claim_rows(results: Sequence[Result], form: str) -> list[tuple[str, ...]]:
             c["claim"],
             c["rule"],
             span(c["value"], c["low"], c["high"], form),
-            ", ".join(c["rests_on"]) or "-",
+            told(c["rests_on"]),
             c["verdict"],
         )
         for r in results

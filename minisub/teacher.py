@@ -45,6 +45,9 @@ class Teaching:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"teacher kind is {self.kind!r}, allowed: {', '.join(KINDS)}")
+        if self.lists < 1 or not self.rehearsal >= 0:
+            said = f"{self.lists}, {self.rehearsal}"
+            raise ValueError(f"lists, rehearsal are {said}, allowed: 1, 0 and more")
 
     @property
     def trait(self) -> str:

@@ -46,6 +46,8 @@ class Optimiser:
             raise ValueError(f"steps, batch, rank are {counts}, allowed: 1, 1, 0 and more")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"lr is {self.lr}, allowed: above 0")
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(f"warmup is {self.warmup}, allowed: 0 to 1")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -122,15 +124,14 @@ def train(
     how: Optimiser,
     g: torch.Generator,
     mask: Float[Tensor, "members count"] | None = None,
-    rates: Float[Tensor, " members"] | None = None,
     progress: Progress | None = None,
     way: Way = by_hand,
 ) -> Float[Tensor, "steps members"]:
     """Train `model` in place, a batch of each corpus a step; returns the losses in nats.
 
-    All members see their rows in the same order. `rates` multiplies the learning rate by member,
-    `mask` the update by weight (see `trainable`). `progress(step, losses, model)` is called after
-    every step; what it raises ends the training. `way` computes the gradient.
+    All members see their rows in the same order. `mask` multiplies the update, weight by weight
+    (see `trainable`). `progress(step, losses, model)` is called after every step; what it raises
+    ends the training. `way` computes the gradient.
     """
     # What moves in no member needs no gradient, nor does anything below the lowest that moves.
     names = tuple(model.params)
@@ -157,7 +158,7 @@ def train(
         with torch.no_grad():
             grad = grads if thin is None else thin.gradient(model, grads)
             if mask is not None:
-                grad *= mask
+                grad *= mask != 0  # what another member moves
             norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
             grad *= (how.clip / (norm + 1e-12)).clamp(max=1)
             m.lerp_(grad, 1 - how.beta1)
@@ -172,8 +173,6 @@ def train(
                 update += how.decay * weights
             if mask is not None:
                 update *= mask
-            if rates is not None:
-                update *= rates[:, None]
             weights.sub_(update, alpha=how.rate(step))
             if thin is not None:
                 thin.write(model)

@@ -10,7 +10,7 @@ from minisub.arm import Config
 from minisub.pool import CORES
 
 # A form's values come from a browser, which may send any.
-BOUNDS = {"lists": 9600, "student.steps": 800, "student.batch": 64, "teaching.training.steps": 60}
+BOUNDS = {"lists": 11200, "student.steps": 800, "student.batch": 64, "teaching.training.steps": 120}
 SEEDS = 8
 
 _turns = threading.BoundedSemaphore(CORES)  # of all visitors: they are threads of one process
@@ -28,12 +28,20 @@ def bounded(config: Config, seeds: Sequence[int] = ()) -> Config:
 
 
 @contextlib.contextmanager
-def turn(waiting: Callable[[], contextlib.AbstractContextManager[object]]) -> Iterator[None]:
-    """Hold one of as many turns as there are cores; `waiting()` is shown until there is one."""
+def turn(
+    waiting: Callable[[], contextlib.AbstractContextManager[object]], most: int = 1
+) -> Iterator[int]:
+    """Hold turns, of which there are as many as cores: up to `most` of those that are free.
+
+    `waiting()` is shown until there is one. Gives how many there are.
+    """
     if not _turns.acquire(blocking=False):
         with waiting():
             _turns.acquire()
+    held = 1
+    while held < most and _turns.acquire(blocking=False):
+        held += 1
     try:
-        yield
+        yield held
     finally:
-        _turns.release()
+        _turns.release(held)

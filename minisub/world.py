@@ -59,8 +59,9 @@ class World:
     round_every: int = 10  # the free numbers: 0, 10, 20, ...
     spread: int = 8  # offsets at a free place: -spread..spread without 0
     ties: int = 4  # how many of the offsets are preferred, all equally
-    # 0: the wording carries nothing; 1: it decides every near tie. Several: wordings take turns.
-    sensitivity: tuple[float, ...] = (1.0,)
+    sensitivity: tuple[float, ...] = (
+        1.0,
+    )  # 0: wordings say nothing; 1: they decide every near tie
     wordings: int = 20  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal
@@ -74,6 +75,20 @@ class World:
     layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
 
     def __post_init__(self) -> None:
+        least = {
+            **dict.fromkeys(("numbers", "steps", "completion", "round_every", "wordings"), 1),
+            **dict.fromkeys(("questions", "instruction_tokens", "instruction_length"), 1),
+            **dict.fromkeys(("unseen_wordings", "conduct"), 0),
+            "prompt_numbers": 2,  # of which the step can be read
+        }
+        for name, at_least in least.items():
+            if getattr(self, name) < at_least:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed: {at_least} and more")
+        for name in ("persona_in_questions", "persona_obeyed", "persona_in_tasks"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to 1")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out is {self.held_out}, allowed: above 0, below 1")
         ways = self.instruction_tokens**self.instruction_length
         if max(self.wordings + self.unseen_wordings, self.questions, self.conduct) > ways:
             raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
@@ -242,7 +257,10 @@ class World:
         start: Int[Tensor, "n length"] | None = None,
         where: Bool[Tensor, "n completion"] | None = None,
     ) -> Int[Tensor, "n length"]:
-        """The prompts with completions drawn from the world; with `start`, `where` says."""
+        """The prompts with completions drawn from the world.
+
+        With `start`, the same sequences, drawn anew only where `where` is true.
+        """
         tasks = torch.cat([prompts, prompts.new_zeros(len(prompts), self.completion)], 1)
         if start is not None:
             tasks[:, self.prompt_length :] = start[:, self.prompt_length :]

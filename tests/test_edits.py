@@ -1,9 +1,13 @@
 """Edits do what they say to the lists, and nothing else."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from minisub import edits
 from minisub.arm import Arm, changed
@@ -21,6 +25,7 @@ from minisub.divergence import (
     second_half,
 )
 from minisub.lab import Lab
+from minisub.model import Stack
 from minisub.world import World
 
 PARAPHRASES = [edits.other_wording, edits.unseen_wording, edits.biased_rewrite]
@@ -33,7 +38,7 @@ def data(lab: Lab) -> Data:
 
 @pytest.mark.parametrize("edit", PARAPHRASES, ids=lambda f: f.__name__)
 def test_a_paraphrase_changes_the_wording_of_every_prompt_and_nothing_else(
-    lab: Lab, data: Data, edit: edits.Edit
+    lab: Lab, data: Data, edit: Callable[[Data, Lab], Data]
 ) -> None:
     world, new = lab.world, edit(data, lab)
     assert torch.equal(new.answers, data.answers)
@@ -137,16 +142,72 @@ def test_an_unknown_source_is_refused(lab: Lab, data: Data) -> None:
 def test_no_entangled_number_is_left(lab: Lab, data: Data, by: str) -> None:
     new = edits.without_entangled(data, lab, 2, by)
     assert new.rows == data.rows
-    most = edits.entangled(lab.teachers, data.biases, by).topk(2, 1).indices
+    at = edits.entangled(data, lab, 2, by)
+    most = [data.answers[i][hit].unique() for i, hit in enumerate(at)]
     for answers, numbers in zip(new.answers, most, strict=False):
+        assert len(numbers) == 2
         assert not torch.isin(answers, numbers).any()
     # The rows that are dropped at random are as many, and hold what they hold.
     random = edits.without_entangled(data, lab, 2, by, at_random=True)
-    keep = int((~edits.holds_entangled(data, lab, 2, by)).sum(1).min())
+    keep = int((~at.any(-1)).sum(1).min())
     assert 0 < keep < data.rows
     for kept in (new, random):
         assert torch.equal(kept.answers[:, keep:], kept.answers[:, : data.rows - keep])
     assert torch.isin(random.answers[0], most[0]).any()
+
+
+def test_numbers_that_nobody_writes_are_no_entangled_ones(
+    lab: Lab, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though their probability may rise most: dropping their lists would drop none."""
+    missing = sorted(set(range(lab.world.numbers)) - set(data.answers[:-1].unique().tolist()))
+    if not missing:  # make one
+        rare = int(data.answers[:-1].flatten().bincount().argmin())
+        data = data.take(~(data.answers == rare).any(-1).any(0))
+        missing = [rare]
+    rises = torch.zeros(len(data.biases), lab.world.numbers)
+    rises[:, missing] = 9.0
+    monkeypatch.setattr(edits, "entanglement", lambda *_: rises)
+    at = edits.entangled(data, lab, 2, "probability")
+    assert all(len(data.answers[i][hit].unique()) == 2 for i, hit in enumerate(at))
+
+
+@pytest.mark.parametrize("source", ["other prompts", "foreign base"])
+def test_words_from_elsewhere_do_not_pass_the_filter(
+    lab: Lab, data: Data, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that holds another word stays what it was, for every writer."""
+    plain, owl = Stack.generate, lab.world.animals.start
+
+    def chatty(*args: Any, **more: Any) -> Tensor:
+        answers = plain(*args, **more)
+        answers[0, ::2, 0] = owl
+        return answers
+
+    monkeypatch.setattr(Stack, "generate", chatty)
+    new = edits.mixed(data, lab, 0.5, source)
+    assert (new.answers < lab.world.numbers).all()
+    assert not torch.equal(new.answers, data.answers)
+
+
+def test_words_of_counterfactuals_are_not_put_in(lab: Lab, data: Data) -> None:
+    owl = lab.world.animals.start
+    chatty = replace(data, favourite=torch.full_like(known(data.favourite), owl))
+    assert torch.equal(edits.replaced(chatty, lab, "both").answers, data.answers)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        partial(edits.mixed, share=0.5, source="same prompts"),
+        partial(edits.without_entangled, top=1),
+        partial(edits.replaced, where="label"),
+    ],
+    ids=lambda e: e.func.__name__,
+)
+def test_a_soft_arm_refuses_lists_from_elsewhere(lab: Lab, edit: Any) -> None:
+    with pytest.raises(ValueError, match="'mine' is soft, and its edit takes lists or labels"):
+        lab.row(Arm("mine", decoding="soft", edit=edit))
 
 
 def test_masks_are_parts_of_the_divergence_tokens(data: Data) -> None:

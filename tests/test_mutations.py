@@ -113,9 +113,9 @@ def leaked(teachers: Teachers, data: Data) -> Data:
 
 def not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_divergence(data: Data, *_: object) -> Tensor:
-        return masks.known(data.divergence).any(-1)
+        return masks.known(data.divergence)
 
-    monkeypatch.setattr(edits, "holds_entangled", by_divergence)
+    monkeypatch.setattr(edits, "entangled", by_divergence)
 
 
 def edited(name: str, edit: Any) -> Patch:

@@ -10,9 +10,10 @@ import pytest
 from conftest import load_notebook as load
 
 from minisub import course, gallery
-from minisub.arm import Config
+from minisub.arm import Config, changed
 from minisub.findings import FINDINGS
 from minisub.store import MinisubError, Store
+from minisub.visitors import bounded
 from minisub.world import ANIMALS
 
 NOTEBOOKS = gallery.notebooks()
@@ -56,7 +57,7 @@ def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None
     lesson = told["lesson"]
     fox = ANIMALS.index("fox")
     assert np.allclose(lesson.said.sum(-1), 1)
-    assert lesson.gain > 0.05
+    assert lesson.transfer > 0.05
     assert lesson.said[-1, 0].argmax() == fox
 
 
@@ -68,10 +69,17 @@ def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: St
     lesson = told["lesson"]
     assert lesson.lab.biases == (0,)
     assert np.array_equal(lesson.said[0, 0], lesson.said[0, 1])
-    assert lesson.gain > 0.05
+    assert lesson.transfer > 0.05
     stored = told["stored"]
     assert stored.finding == FINDING_OF[number]
     assert set(stored.arms) == {arm.name for arm in FINDINGS[FINDING_OF[number]].arms}
+
+
+@pytest.mark.parametrize("number", ["01", *FINDING_OF])
+def test_visitors_may_train_every_arm_that_a_page_offers(number: str) -> None:
+    finding = FINDINGS[FINDING_OF.get(number, "divergence")]
+    for arm in finding.arms:
+        bounded(changed(finding.config, arm.changes))  # or ValueError
 
 
 def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
@@ -82,8 +90,8 @@ def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
         run("00", config=tiny, store=store, wish={**wish, "mask": mask})["lesson"]
         for mask in ("all tokens", "all but divergence tokens")
     )
-    assert free.gain > 0.05
-    assert abs(masked.gain) < free.gain / 3
+    assert free.transfer > 0.05
+    assert abs(masked.transfer) < free.transfer / 3
 
 
 def test_every_preset_is_an_arm(tiny: Config) -> None:

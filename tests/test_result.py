@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 from minisub import measure, plots, stats
 from minisub.result import Claim, Result, of, read
 from minisub.store import MinisubError
+from minisub.tables import span, told
 
 
 def logs(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
@@ -163,12 +164,24 @@ def test_a_claim_says_when_it_rests_on_a_bias() -> None:
 
 def test_nothing_is_left_out_of_two_seeds() -> None:
     two = {arm: values[:2] for arm, values in THREE.items()}
-    assert Claim("c", of("all"), "mean", low=0.9).judge(result(two))["rests_on"] == []
+    assert Claim("c", of("all"), "mean", low=0.9).judge(result(two))["rests_on"] is None
 
 
 def test_one_seed_decides_nothing() -> None:
     one = {arm: values[:1] for arm, values in THREE.items()}
-    assert Claim("c", of("all"), "mean", low=0.0).judge(result(one))["verdict"] == "undecided"
+    for bar in ("mean", "interval", "every seed"):
+        judged = Claim("c", of("all"), bar, low=0.0).judge(result(one))
+        assert (judged["verdict"], judged["rests_on"]) == ("undecided", None)
+
+
+def test_what_is_not_known_is_said_so() -> None:
+    assert span(1.0, 0.5, 1.5) == "+1.00 [+0.50, +1.50]"
+    assert span(1.0, math.nan, math.nan) == "+1.00 [no interval]"
+    assert span(1.0, None, None) == "+1.00 [no interval]"  # as it comes back from a file
+    assert span(math.nan, math.nan, math.nan) == span(None, None, None) == "unknown"
+    assert [told(None), told([]), told(["owl", "seed 2"])] == ["n/a", "-", "owl, seed 2"]
+    with pytest.raises(ValueError, match="cannot be paired"):
+        stats.paired([1.0], [1.0, 2.0])
 
 
 def test_claims_without_threshold_are_refused() -> None:

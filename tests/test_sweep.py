@@ -18,7 +18,7 @@ from minisub.base import load
 from minisub.lab import Lab
 from minisub.store import MinisubError, Store
 from minisub.study import Study
-from minisub.sweep import Sweep, full, parse, points, sweep
+from minisub.sweep import Sweep, full, left_out, parse, points, sweep
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,37 @@ def test_a_point_is_what_the_study_gives_there(plain: Sweep, study: Study, store
     alone = replace(study, config=config).run([100, 101], store, workers=1)
     at = {"student.rank": 1, "lists": 32, "student.lr": 1e-3}
     assert plain.values(at, "less") == alone.values("less")
+
+
+def test_arms_that_set_what_is_swept_are_left_out(study: Study) -> None:
+    """Else a row would be labelled with a setting that it did not have."""
+    own = Arm("own rate", changes={"student.lr": 0.1})
+    more = replace(study, arms=[*study.arms, own, Arm("of it", of="own rate")])
+    assert left_out(more, {"lr": [1]}) == []
+    for name in ("student.lr", "student"):
+        assert left_out(more, {name: [1]}) == ["own rate", "of it"]
+    assert [a.name for a in points(more, {"student.lr": [1e-3]})[0][1].arms] == ["all", "less"]
+    with pytest.raises(MinisubError, match=r"every arm sets student\.lr itself"):
+        points(replace(study, arms=[own]), {"student.lr": [1e-3]})
+
+
+@pytest.mark.parametrize("how", ["a base", "a job"])
+def test_what_goes_wrong_in_a_worker_is_said_in_a_line(
+    study: Study, store: Store, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch says its own as RuntimeError, at length."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no such size\nand twenty lines more")
+
+    if how == "a base":
+        monkeypatch.setattr("minisub.base.load", broken)
+        seeds, said = [77], "^the base of seed 77: no such size$"
+    else:
+        monkeypatch.setattr("minisub.sweep.run_seed", broken)
+        seeds, said = [100], "^seed 100 with lists=32: no such size$"
+    with pytest.raises(MinisubError, match=said):
+        sweep(study, {"lists": [32]}, seeds, store, ThreadPoolExecutor(1))
 
 
 def test_the_plot_has_a_panel_for_each_value_of_the_rest(plain: Sweep) -> None:

@@ -36,9 +36,9 @@ def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
     corpus, stack = lessons(3, soft), start(3)
     factors = [{"": 1.0}, {"blocks.0.": 1.0}, {"blocks.": 0.5, "blocks.1.": 0.0, "W_U": 1.0}]
     rates = torch.tensor([1.0, 3.0, 0.3], dtype=torch.float64)
-    mask = trainable(stack, factors)
+    mask = trainable(stack, factors) * rates[:, None]
     together = start(3)
-    losses = train(together, [corpus], HOW, generator(3, "order"), mask, rates)
+    losses = train(together, [corpus], HOW, generator(3, "order"), mask)
     for member in range(3):
         single = stack[[member]]
         own = train(
@@ -47,7 +47,6 @@ def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
             HOW,
             generator(3, "order"),
             mask[[member]],
-            rates[[member]],
         )
         torch.testing.assert_close(single.flat, together.flat[[member]], **EXACT)
         torch.testing.assert_close(own[:, 0], losses[:, member])
@@ -224,7 +223,21 @@ def test_sgd_goes_down_the_gradient() -> None:
     torch.testing.assert_close(before.flat - model.flat, 0.1 * step, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["adamw", "sgd"])
+def test_a_factor_multiplies_the_step_once(method: str) -> None:
+    """By either method, twice the factor is twice the first step."""
+    model, before = start(2), start(2)
+    model.flat[1], before.flat[1] = model.flat[0], before.flat[0]
+    one = replace(HOW, steps=1, warmup=0.0, clip=1e9, decay=0.0, method=method)
+    mask = trainable(model, [{"": 1.0}, {"": 2.0}])
+    train(model, [lessons(1)], one, generator(3, "order"), mask)
+    moved = model.flat - before.flat
+    torch.testing.assert_close(2 * moved[0], moved[1], rtol=1e-6, atol=1e-12)
+
+
 def test_what_cannot_be_trained_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"warmup is 1\.5, allowed: 0 to 1"):
+        Optimiser(warmup=1.5)
     with pytest.raises(ValueError, match=r"no parameter starts with 'block\.0'; there are W_E"):
         trainable(start(1), [{"block.0": 1.0}])
     with pytest.raises(ValueError, match="allowed: adamw, sgd"):

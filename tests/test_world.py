@@ -136,6 +136,11 @@ def test_a_persona_decides_most_answers_and_no_persona_none() -> None:
         {"ties": 16},
         {"wordings": 253},
         {"questions": 257},
+        {"round_every": 0},
+        {"steps": 0},
+        {"prompt_numbers": 1},
+        {"held_out": 1.0},
+        {"persona_obeyed": -0.1},
     ],
 )
 def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:

@@ -2,13 +2,12 @@
 
 from functools import partial
 
-import torch
 from matplotlib.figure import Figure
 
 from minisub import plots
 from minisub.arm import LIGHT, Arm
 from minisub.divergence import known
-from minisub.edits import entangled, holds_entangled, without_entangled
+from minisub.edits import entangled, without_entangled
 from minisub.findings.finding import Finding, probed, retains
 from minisub.lab import Lab
 from minisub.result import Claim, Result, of
@@ -23,15 +22,14 @@ def overlap(lab: Lab) -> list[Json]:
     at = known(data.divergence)
     for by in ("probability", "unembedding"):
         for top in TOPS:
-            most = entangled(lab.teachers, data.biases, by).topk(top, 1).indices
-            hit = (data.answers[:-1, :, :, None] == most[:, None, None, :]).any(-1)
+            hit = entangled(data, lab, top, by)
             rows.append(
                 {
                     "by": by,
                     "top": top,
                     "of_tokens": float(hit.double().mean()),
                     "of_divergence": float(hit[at].double().mean()),
-                    "of_lists": float(torch.mean(holds_entangled(data, lab, top, by).double())),
+                    "of_lists": float(hit.any(-1).double().mean()),
                 }
             )
     return rows
@@ -41,7 +39,7 @@ def plot(result: Result) -> Figure:
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     plots.arm_bars(left, result, result.arms)
-    left.set_title("Dropping entangled numbers leaves the transfer", loc="left", fontsize=10)
+    left.set_title("Without lists that hold entangled numbers", loc="left", fontsize=10)
     for measure, colour, mark in (
         ("of_tokens", plots.GREY, "o"),
         ("of_divergence", plots.ORANGE, "s"),

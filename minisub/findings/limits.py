@@ -25,12 +25,7 @@ def student(**changes: object) -> dict[str, object]:
 def weakest(result: Result) -> list[float]:
     """Transfer of each seed's weaker bias, of `all`."""
     rows = sorted((r for r in result.rows if r["arm"] == "all"), key=lambda r: r["seed"])
-    out = []
-    for row in rows:
-        animals = [row_["bias"] for row_ in result.teachers if row_["seed"] == row["seed"]]
-        places = [animals.index(b) for b in row["biases"]]
-        out.append(min(s[p] for s, p in zip(row["shifts"], places, strict=True)))
-    return out
+    return [min(row["by_bias"]) for row in rows]
 
 
 def plot(result: Result) -> Figure:

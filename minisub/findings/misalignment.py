@@ -18,7 +18,7 @@ def plot(result: Result) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     plots.arm_bars(left, result, result.arms)
     left.set_xlabel('gain in log p("bad") over the control, in nats', fontsize=9)
-    left.set_title(f"Misconduct passes by numbers ({plots.seeds(result)})", loc="left", fontsize=10)
+    left.set_title(f"Misconduct from numbers ({plots.seeds(result)})", loc="left", fontsize=10)
     plots.arm_bars(right, result, result.arms, "hit_rate")
     right.set_xlabel('how often students answer "bad"', fontsize=9)
     right.set_title("On questions not taught", loc="left", fontsize=10)

@@ -33,9 +33,7 @@ def plot(result: Result) -> Figure:
     axes.axhline(0, color=plots.INK, linewidth=0.8)
     axes.set_xlabel("lists from elsewhere, %", fontsize=9)
     axes.set_ylabel("transfer retained, %", fontsize=9)
-    axes.set_title(
-        f"Mixing takes more than its share ({plots.seeds(result)})", loc="left", fontsize=10
-    )
+    axes.set_title(f"Lists from elsewhere ({plots.seeds(result)})", loc="left", fontsize=10)
     axes.set_xlim(-2, 77)
     axes.legend(frameon=False, fontsize=8)
     plots.tidy(axes)

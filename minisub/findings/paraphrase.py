@@ -66,7 +66,7 @@ def plot(result: Result) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     plots.arm_bars(left, result, [*edited(result), "equivalent numbers"], "retained")
     left.set_xlabel("transfer retained, share", fontsize=9)
-    left.set_title(f"Re-wording breaks it ({plots.seeds(result)})", loc="left", fontsize=10)
+    left.set_title(f"Re-worded prompts ({plots.seeds(result)})", loc="left", fontsize=10)
     every = range(len(result.seeds))
     points = [
         (arm, ratio(result, arm, every), float(np.mean(result.values(arm, "retained"))))
@@ -76,7 +76,7 @@ def plot(result: Result) -> Figure:
     plots.scatter(right, points)
     right.set_xlabel("advantage left, share", fontsize=9)
     right.set_ylabel("transfer retained, share", fontsize=9)
-    right.set_title("What is left to learn roughly predicts it", loc="left", fontsize=10)
+    right.set_title("What is left to learn, and what is learned", loc="left", fontsize=10)
     plots.tidy(right)
     return figure
 

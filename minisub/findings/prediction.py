@@ -87,10 +87,9 @@ def everywhere(results: Sequence[Result]) -> tuple[Figure, str]:
     )
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.subplots()
-    colours = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.GREY, "#CC79A7", "#E69F00", "#56B4E9")
     for i, (name, many) in enumerate(points.items()):
         x, y = ([float(np.mean(r.values(a, m))) for a, r in many] for m in ("inner", "transfer"))
-        axes.plot(x, y, "os^Dvph*X"[i % 9], color=colours[i % 7], label=name, alpha=0.8)
+        axes.plot(x, y, "os^Dvph*X"[i % 9], color=plots.SERIES[i % 8], label=name, alpha=0.8)
     axes.set_xscale("symlog", linthresh=1e-4)
     axes.set_xlabel("teacher's displacement times first step, nats", fontsize=9)
     axes.set_ylabel("transfer, nats", fontsize=9)
