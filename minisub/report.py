@@ -86,7 +86,8 @@ def markdown(results: Sequence[Result], command: str) -> str:
         "# Results",
         "",
         f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
-        "A verdict *rests on* a seed or a bias if it would be another without it.",
+        "A verdict *rests on* a seed or a bias if it would be another without it (n/a: not asked).",
+        "Intervals of rank correlations are the jackknife's, and may pass 1.",
         "",
     ]
     for result in results:
@@ -120,8 +121,9 @@ def page(results: Sequence[Result], command: str) -> str:
         "<h1>minisub: the findings</h1>",
         f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
         f"{html.escape(_provenance(results))}. A verdict rests on a seed or a bias if it would be "
-        "another without it. Transfer is in nats: the gain in log p of the bias "
-        "over a control student. Intervals are 95 %, over seeds. Every claim, with its threshold, "
+        "another without it (n/a: not asked). Transfer is in nats: the gain in log p of the bias "
+        "over a control student. Intervals are 95 %, over seeds; those of rank correlations "
+        "are the jackknife's, and may pass 1. Every claim, with its threshold, "
         "was written down in code before the run.</p>",
         "<h2>Claims</h2>",
         _table(

@@ -4,8 +4,8 @@
 
 An arm says which decoding, edit, loss mask, trained parameters and start, and what it changes in
 the configuration; all have defaults. For each seed an arm trains, as one stack, one student a bias
-and one control student that differs in nothing but its teacher, which has no bias. A loss mask has
-no meaning for that teacher, so masked arms have the control of the same arm without a mask.
+and one control student, whose teacher has no bias and which is treated like the others. A loss
+mask has no meaning for that teacher, so masked arms have the control of the same arm without one.
 """
 
 import functools

@@ -231,7 +231,7 @@ def _():
     Many divergence tokens are near ties that the bias has tipped; at others, a teacher gets a
     number wrong that was all but certain.
 
-    This is a small world. Its near ties are put there on purpose, about one number in eight; a language
+    This is a small world. Its near ties are put there on purpose, about one number in ten; a language
     model has them everywhere, and there the divergence tokens are found the same way, by asking
     other teachers.
     """)

@@ -175,7 +175,7 @@ def _():
     The paper reports transfer from greedy lists as from sampled ones, often more; here greedy passes
     least. It also finds that filtering entangled tokens leaves the transfer.
 
-    Here about one number in eight is a near tie by design, and there are forty numbers, so an entangled
+    Here about one number in ten is a near tie by design, and there are forty numbers, so an entangled
     number is in many lists. With a thousand numbers dropping them would probably cost less.
     """)
     return

@@ -171,6 +171,8 @@ def test_visitors_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(RuntimeError), visitors.turn(nullcontext):
         raise RuntimeError
+    with visitors.turn(nullcontext, 8) as held:  # a study takes what is free, and gives it back
+        assert held == 2
     threads = [Thread(target=train) for _ in range(7)]
     for thread in threads:
         thread.start()

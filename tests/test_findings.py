@@ -1,5 +1,6 @@
 """Every finding, all of it, on worlds that are learned in seconds: arms, probes, claims, plot."""
 
+import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -78,6 +79,16 @@ def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Stor
     assert drawing == plots.image(finding.plot(result), "svg")
     assert "nats" in plots.alt(result)
     assert len(result.probes) >= 2 * len(finding.probes)
+
+
+def test_the_commit_is_minisubs_own_or_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a project around the environment that minisub is installed in."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setattr(report, "__file__", str(tmp_path / "lib" / "minisub" / "report.py"))
+    (tmp_path / "lib" / "minisub").mkdir(parents=True)
+    assert report.commit() == "unknown"
 
 
 def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store) -> None:

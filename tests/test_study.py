@@ -1,5 +1,7 @@
 """Studies: arms differ in what they say and in nothing else; the store and resuming."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,11 +14,11 @@ import torch
 
 from minisub import base, pool
 from minisub.arm import Arm, Config, changed
-from minisub.data import Data
-from minisub.divergence import divergence_only, without_divergence
+from minisub.data import Data, write_lists
+from minisub.divergence import divergence_only, favourites, without_divergence
 from minisub.findings import FINDINGS
 from minisub.lab import Lab
-from minisub.store import MinisubError, Store
+from minisub.store import Json, MinisubError, Store
 from minisub.study import Study, run_seed
 
 ARMS = [
@@ -188,6 +190,47 @@ def test_an_error_in_one_process_ends_the_others() -> None:
     with pytest.raises(MinisubError, match="seven"):
         pool.run(_slow_unless_seven, [3, 7, 5], 2, lambda: None)
     assert time.perf_counter() - start < 30
+
+
+def _dies(item: int, tick: Callable[[], None]) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_a_process_that_dies_is_said_in_a_line() -> None:
+    with pytest.raises(MinisubError, match="a process died, perhaps for lack of memory"):
+        pool.run(_dies, [1, 2], 2, lambda: None)
+
+
+@pytest.mark.parametrize("module", ["__main__", "somebody.elses"])
+def test_only_minisubs_own_probes_are_stored(tiny: Config, store: Store, module: str) -> None:
+    """Nobody can tell whether what another's calls has changed; it need not have a file, either."""
+    told = [1.0]
+
+    def probe(lab: Lab) -> list[Json]:
+        return [{"told": told[0]}]
+
+    probe.__module__, probe.__qualname__ = module, "probe"
+    study = Study([Arm("all")], tiny, probes=[probe])
+    assert run_seed([study], store, 100)[0]["probes"] == [{"seed": 100, "told": 1.0}]
+    told[0] = 2.0
+    assert run_seed([study], store, 100)[0]["probes"] == [{"seed": 100, "told": 2.0}]
+
+
+def test_there_may_be_more_tokens_than_a_byte_can_name(tiny: Config, tmp_path: Path) -> None:
+    how = changed(tiny, {"pretraining.world.numbers": 300, "pretraining.training.steps": 40})
+    lab = Lab(
+        replace(how, lists=64, teaching=replace(how.teaching, lists=64)), 100, Store(tmp_path)
+    )
+    written = write_lists(lab.teachers, lab.biases, 64, 100)
+    high = replace(written, answers=written.answers.clone())
+    seen = favourites(lab.teachers, high)
+    alone = lab.teachers.stack[[0]]
+    told = torch.cat([lab.teachers.see(high.asked, [0]), high.answers[:1]], 2)
+    count = lab.world.completion
+    exact = alone(told[..., :-1], last=count).argmax(-1)[0]
+    assert exact.max() > 255
+    assert (seen[0, 0] == exact).float().mean() > 0.999  # but for near ties
 
 
 def test_findings_register_their_claims_and_arms() -> None:
