@@ -138,6 +138,13 @@ def test_the_playground_passes_a_bias_and_the_mask_stops_it(visitor: Visitor) ->
     assert abs(trained(page)) < surprise / 3
 
 
+def test_a_page_with_the_default_world_trains_its_student(visitor: Visitor) -> None:
+    """The largest training that the course offers, as it stands there."""
+    page = visitor.open("01_divergence_tokens")
+    page.get_by_test_id(TRAIN).wait_for(timeout=60_000)
+    assert abs(trained(page)) < 0.1  # without divergence tokens
+
+
 def test_a_hypothesis_is_run(visitor: Visitor) -> None:
     page = visitor.open("08_your_own_hypothesis")
     page.wait_for_selector("text=How much will your arm", timeout=60_000)
@@ -170,4 +177,4 @@ def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, sh
         wish = {**module.DEFAULT, "bias": animal, "seed": int(seed)}
         arm, config = module.experiment(wish, module.LIGHT)
         lab = Lab(config, int(seed), Store(shared), [ANIMALS.index(animal)])
-        assert measured == pytest.approx(course.learn(lab, arm).gain, abs=0.0051)
+        assert measured == pytest.approx(course.learn(lab, arm).transfer, abs=0.0051)
