@@ -117,7 +117,7 @@ def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -
         told = ", ".join(map(str, of[:6])) + (", ..." if len(of) > 6 else "")
         print(
             f"No base yet for seed {told}: pretrained on the spot, about two minutes each "
-            f"({len(missing)} in all).",
+            f"(up to {len(missing)} in all).",
             file=sys.stderr,
         )
 

@@ -37,7 +37,7 @@ class Data:
     prompts: Int[Tensor, "#writers rows prompt"]
     answers: Int[Tensor, "writers rows completion"]
     labels: Int[Tensor, "writers rows completion"] | None = None
-    own: bool = True  # whether each row is its own writer's answer to `asked`
+    own: bool = True  # whether a row's writer can be asked for soft labels, given `asked`
     dropped: int = 0
     favourite: Int16[Tensor, "teachers biases rows completion"] | None = None
     divergence: Bool[Tensor, "biases rows completion"] | None = None

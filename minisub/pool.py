@@ -56,8 +56,8 @@ def run(
         except BrokenProcessPool:
             alive.close()
             raise MinisubError(
-                "a process died, perhaps for lack of memory; what is done is kept, the same "
-                "command goes on"
+                "a process died: for lack of memory (what is done is kept, the same command goes "
+                "on), or in a script without `if __name__ == '__main__':`"
             ) from None
         except BaseException:
             alive.close()  # which every worker sees

@@ -76,7 +76,10 @@ def entry(name: str, thing: object) -> list[str]:
         lines += fields(thing)
         for inner, method in vars(thing).items():
             plain = getattr(method, "__func__", getattr(method, "fget", method))
-            if inspect.isfunction(plain) and not inner.startswith("_") and plain.__doc__:
+            own = not inner.startswith("_") and inner not in getattr(
+                thing, "__dataclass_fields__", {}
+            )
+            if own and inspect.isfunction(plain) and plain.__doc__:
                 said = " ".join(inspect.cleandoc(plain.__doc__).split())
                 lines += [f"- `{signature(inner, plain)}`: {said}"]
         lines += [""] if lines[-1] else []

@@ -43,7 +43,7 @@ MARKS = {
 
 def commit() -> str:
     """The commit of the code that runs, or "unknown" outside a checkout."""
-    here = Path(__file__).parent.parent
+    here = Path(__file__).resolve().parent.parent
 
     def git(*command: str) -> str:
         told = subprocess.run(

@@ -101,12 +101,15 @@ def missing_bases(
     """The bases that a run will have to pretrain, with their seeds."""
     needed: dict[tuple[Pretraining, int], None] = {}
     for study in studies:
+        # Whether the next seed's base is needed too, which is the stranger's.
+        owed = [(study.config.pretraining, bool(study.probes))]  # probes may ask for it
         for arm in study.arms:
-            how = changed(study.config, arm.changes).pretraining
-            stranger = "foreign base" in getattr(arm.edit, "keywords", {}).values()
+            mixed_in = "foreign base" in getattr(arm.edit, "keywords", {}).values()
+            owed.append((changed(study.config, arm.changes).pretraining, arm.foreign or mixed_in))
+        for how, stranger in owed:
             for seed in seeds:
                 needed[how, seed] = None
-                if arm.foreign or stranger:  # of the next seed's base
+                if stranger:
                     needed[how, seed + 1] = None
     return [(how, seed) for how, seed in needed if not base.there(how, seed, store)]
 

@@ -97,7 +97,11 @@ def left_out(study: Study, settings: Settings) -> list[str]:
         own = [name + "." for name in arm.changes]
         if any(a.startswith(b) or b.startswith(a) for a in own for b in swept):
             out.append(arm.name)
-    return out + [a.name for a in study.arms if a.of in out and a.name not in out]
+    while more := [
+        a.name for a in study.arms if a.of in out and a.of != "all" and a.name not in out
+    ]:
+        out += more
+    return out
 
 
 def points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:

@@ -59,9 +59,7 @@ class World:
     round_every: int = 10  # the free numbers: 0, 10, 20, ...
     spread: int = 8  # offsets at a free place: -spread..spread without 0
     ties: int = 4  # how many of the offsets are preferred, all equally
-    sensitivity: tuple[float, ...] = (
-        1.0,
-    )  # 0: wordings say nothing; 1: they decide every near tie
+    sensitivity: tuple[float, ...] = (1.0,)  # 0: wordings say nothing; 1: they decide near ties
     wordings: int = 20  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal

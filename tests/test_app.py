@@ -142,12 +142,13 @@ def test_visitors_run_no_code_and_read_no_files(served: Served, path: str) -> No
 
 def test_training_is_bounded() -> None:
     assert visitors.bounded(LIGHT, range(8)) is LIGHT
-    assert visitors.bounded(Config(lists=9600))
+    assert visitors.bounded(changed(Config(), {"teaching.training.steps": 120}))
     for name, value in (
-        ("lists", 10**9),
+        ("lists", 11201),
+        ("student.batch", 65),
         ("lists", float("nan")),
         ("student.steps", 801),
-        ("teaching.training.steps", 10**6),
+        ("teaching.training.steps", 121),
     ):
         with pytest.raises(ValueError, match="allowed"):
             visitors.bounded(changed(LIGHT, {name: value}))

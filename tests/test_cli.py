@@ -123,10 +123,17 @@ def test_bases_that_have_to_be_made_are_named(
 ) -> None:
     """Also the next seed's, where a stranger's students start from it; and no others."""
     for name, said in (
-        ("shuffle", "No base yet for seed 9: pretrained on the spot, about two minutes each (1 in"),
+        (
+            "shuffle",
+            "No base yet for seed 9: pretrained on the spot, about two minutes each (up to 1",
+        ),
         ("divergence", "No base yet for seed 9, 10: pretrained on the spot"),
         ("mixing", "No base yet for seed 9, 10: pretrained on the spot"),
-        ("paraphrase", "No base yet for seed 9: pretrained on the spot, about two minutes each (2"),
+        (
+            "paraphrase",
+            "No base yet for seed 9: pretrained on the spot, about two minutes each (up to 2",
+        ),
+        ("selection", "No base yet for seed 9, 10: pretrained on the spot"),  # a probe's
     ):
         cli._say_bases([FINDINGS[name].study], [7, 9], Store(tmp_path))
         assert capsys.readouterr().err.startswith(said)

@@ -85,7 +85,9 @@ def test_the_commit_is_minisubs_own_or_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not that of a project around the environment that minisub is installed in."""
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    me = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-q"], [*me, "commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     monkeypatch.setattr(report, "__file__", str(tmp_path / "lib" / "minisub" / "report.py"))
     (tmp_path / "lib" / "minisub").mkdir(parents=True)
     assert report.commit() == "unknown"

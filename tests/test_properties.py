@@ -48,7 +48,7 @@ def some_lists(seed: int, rows: int, biases: tuple[int, ...], words: int = WORLD
     common = answers[:-1].expand(BIASED + 1, *shape)
     other = torch.randint(words, common.shape, generator=g)
     agree = torch.rand(common.shape, generator=g) < 0.9
-    favourite = torch.where(agree, common, other).to(torch.uint8)
+    favourite = torch.where(agree, common, other).to(torch.int16)
     prompts = WORLD.prompts(rows, g)
     data = Data(WORLD, seed, biases, prompts, prompts[None], answers, favourite=favourite)
     at = masks.divergence_tokens(answers[:-1], favourite, biases, range(BIASED))

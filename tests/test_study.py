@@ -198,7 +198,7 @@ def _dies(item: int, tick: Callable[[], None]) -> int:
 
 
 def test_a_process_that_dies_is_said_in_a_line() -> None:
-    with pytest.raises(MinisubError, match="a process died, perhaps for lack of memory"):
+    with pytest.raises(MinisubError, match="a process died: for lack of memory"):
         pool.run(_dies, [1, 2], 2, lambda: None)
 
 

@@ -59,10 +59,13 @@ def test_a_point_is_what_the_study_gives_there(plain: Sweep, study: Study, store
 def test_arms_that_set_what_is_swept_are_left_out(study: Study) -> None:
     """Else a row would be labelled with a setting that it did not have."""
     own = Arm("own rate", changes={"student.lr": 0.1})
-    more = replace(study, arms=[*study.arms, own, Arm("of it", of="own rate")])
+    parts = [Arm("of it", of="own rate"), Arm("of that", of="of it")]
+    more = replace(study, arms=[*study.arms, *parts, own])
     assert left_out(more, {"lr": [1]}) == []
     for name in ("student.lr", "student"):
-        assert left_out(more, {name: [1]}) == ["own rate", "of it"]
+        assert left_out(more, {name: [1]}) == ["own rate", "of it", "of that"]
+    bare = replace(study, arms=[replace(own, name="all"), Arm("another")])
+    assert left_out(bare, {"student.lr": [1]}) == ["all"]  # whose transfer is no one's 100 %
     assert [a.name for a in points(more, {"student.lr": [1e-3]})[0][1].arms] == ["all", "less"]
     with pytest.raises(MinisubError, match=r"every arm sets student\.lr itself"):
         points(replace(study, arms=[own]), {"student.lr": [1e-3]})
