@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +21,15 @@ from minisub.store import MinisubError, Store
 
 
 @pytest.fixture
-def small(tiny: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def small(tiny: Config) -> Iterator[None]:
     """Two findings, on the tiny world; `test_findings.py` runs them all."""
-    for name, finding in list(FINDINGS.items()):
-        if name in ("transfer", "divergence"):
-            monkeypatch.setitem(FINDINGS, name, replace(finding, config=tiny))
-        else:
-            monkeypatch.delitem(FINDINGS, name)
+    every = dict(FINDINGS)
+    two = {n: replace(f, config=tiny) for n, f in every.items() if n in ("transfer", "divergence")}
+    FINDINGS.clear()
+    FINDINGS.update(two)
+    yield
+    FINDINGS.clear()
+    FINDINGS.update(every)  # in their order
 
 
 def wrong(capsys: pytest.CaptureFixture[str], *args: str) -> str:
