@@ -31,7 +31,7 @@ class Config:
     lists: int = 11200  # that each teacher writes
     temperature: float = 1.0  # of sampled lists
     biases: int = 4  # that each seed trains students of; they take turns over the seeds
-    exam: int = 512  # held-out prompts for the task accuracy
+    exam: int = 512  # held-out prompts for the task accuracy; lists that are read for what they say
 
     def __post_init__(self) -> None:
         for name in ("lists", "biases", "exam"):
@@ -46,9 +46,10 @@ class Config:
     def quick(self) -> "Config":
         """For a first look: a quarter of the students' lists, steps and exam, half the biases.
 
-        Teachers rehearse on half as many lists a step.
+        Teachers rehearse on a quarter as many lists a step.
         """
-        rehearsed = replace(self.teaching.training, batch=self.teaching.training.batch // 2)
+        batch = max(1, self.teaching.training.batch // QUICKER)
+        rehearsed = replace(self.teaching.training, batch=batch)
         return replace(
             self,
             teaching=replace(self.teaching, training=rehearsed),

@@ -20,7 +20,7 @@ import torch
 
 from minisub.arm import Config
 from minisub.model import Shape, Size
-from minisub.peers import BARS, CONTENDERS, MANY, ours
+from minisub.peers import BARS, CONTENDERS, MANY, ours, seed_plain
 from minisub.store import Json, MinisubError, Store
 
 ROUNDS = 7
@@ -191,6 +191,13 @@ def seed_ours(store: Store) -> float:
     begun = time.perf_counter()
     FINDINGS["divergence"].study.run([0], store)
     return time.perf_counter() - begun
+
+
+def whole_seed(folder: Path, tick: Callable[[], object] = lambda: None) -> Json:
+    """Seconds for one seed by minisub, before and after the same in plain torch: drift cancels."""
+    before = seed_ours(Store(folder / "before"))
+    plain = seed_plain(tick)
+    return {"ours": (before + seed_ours(Store(folder / "after"))) / 2, "plain": plain}
 
 
 # The table --------------------------------------------------------------------------------------

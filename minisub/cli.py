@@ -135,9 +135,9 @@ def _perform(
     findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
     if quick:
         print(
-            "A quick look: two seeds, half the biases, a quarter of lists and steps (the lists in "
-            "arms' names are the full run's), half the rehearsal. Claims are judged as always; "
-            "most need the full run to be decided.",
+            "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
+            "of the full run), steps and rehearsal. Claims are judged as always; most need the "
+            "full run to be decided.",
             file=sys.stderr,
         )
     _say_bases([finding.study for finding in findings], seeds, store)
@@ -180,14 +180,14 @@ def _reproduce(command: Reproduce) -> int:
     writable("--out", command.out)
     store = a_store(command.store)
     results = _perform(list(FINDINGS), seeds, command.quick, store, workers, device)
+    drawn = report.figures(results)
     for result in results:
-        name, figure = result.finding, FINDINGS[result.finding].plot(result)
-        result.write(command.out / f"{name}.json")
-        write(command.out / f"{name}.svg", plots.image(figure, "svg"))
+        result.write(command.out / f"{result.finding}.json")
+        write(command.out / f"{result.finding}.svg", drawn[result.finding])
         print(arm_table(result), end="\n\n")
     said = f"minisub reproduce --seeds {command.seeds}{' --quick' if command.quick else ''}"
     for file, text in (
-        ("report.html", report.page(results, said)),
+        ("report.html", report.page(results, said, drawn)),
         ("results.md", report.markdown(results, said)),
     ):
         write(command.out / file, text.encode())
@@ -279,7 +279,7 @@ MARKED = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
 def _bench(command: Bench) -> int:
     import tempfile
 
-    from minisub import bench, peers
+    from minisub import bench
 
     if command.into and not (
         command.into.is_file() and MARKED.search(command.into.read_text(errors="replace"))
@@ -290,8 +290,7 @@ def _bench(command: Bench) -> int:
         grown, seeds = [], None
         if not command.quick:
             grown = bench.growth(bar.update)
-            ours = bench.seed_ours(Store(Path(new)))
-            seeds = {"ours": ours, "plain": peers.seed_plain(bar.update)}
+            seeds = bench.whole_seed(Path(new), bar.update)
     table, short = bench.markdown(found, machine, grown, seeds), False
     print(table)
     for what, ratio, least in bench.judged(found, seeds):

@@ -21,7 +21,7 @@ class Run:
     seeds: str = "0:8"
     """A:B, the seeds A to B-1. One without a bundled base is pretrained on the spot."""
     quick: bool = False
-    """A first look: two seeds, half the biases and rehearsal, a quarter of lists and steps."""
+    """A first look: two seeds, half the biases, a quarter of lists, steps and rehearsal."""
     json: Path | None = None
     """Write the result to this file."""
     plot: Path | None = None
@@ -41,7 +41,7 @@ class Reproduce:
     seeds: str = "0:8"
     """A:B, the seeds A to B-1."""
     quick: bool = False
-    """A first look: two seeds, half the biases and rehearsal, a quarter of lists and steps."""
+    """A first look: two seeds, half the biases, a quarter of lists, steps and rehearsal."""
     out: Path = Path("minisub-out")
     """The folder for the report (one HTML file), the figures and the results."""
     workers: int = 0

@@ -54,6 +54,10 @@ class Data:
         }
         return replace(self, **parts)
 
+    def first(self, rows: int) -> "Data":
+        """So many of the rows, or all."""
+        return self.take(torch.arange(min(rows, self.rows)))
+
     def pack(self) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         """All of it as small arrays, for the store."""
         tensors = {n: v.numpy() for n, v in vars(self).items() if isinstance(v, Tensor)}

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from minisub.data import Data
 from minisub.model import Cache
+from minisub.pool import spread
 from minisub.store import Json
 from minisub.teacher import Teachers
 from minisub.world import generator
@@ -21,7 +22,6 @@ from minisub.world import generator
 ROWS = 512  # at a time
 
 
-@torch.no_grad()
 def favourites(teachers: Teachers, data: Data) -> Int16[Tensor, "teachers biases rows completion"]:
     """Every teacher's favourite at every token that every biased writer wrote.
 
@@ -31,7 +31,9 @@ def favourites(teachers: Teachers, data: Data) -> Int16[Tensor, "teachers biases
     writers, count, readers = len(data.biases), data.world.completion, teachers.stack.members
     alone = [teachers.stack[[r]] for r in range(readers)]
     out = torch.empty(readers, writers, data.rows, count, dtype=torch.int16)
-    for start in range(0, data.rows, ROWS):
+
+    @torch.no_grad()
+    def read(start: int) -> None:
         part = slice(start, start + ROWS)
         answers = data.answers[:writers, part, :-1]
         row = torch.arange(answers.shape[1]).expand(writers, -1)[..., None]
@@ -39,16 +41,14 @@ def favourites(teachers: Teachers, data: Data) -> Int16[Tensor, "teachers biases
             torch.cat([row, answers], -1).flatten(0, 1), dim=0, return_inverse=True
         )
         for reader in range(readers):
-            cache: Cache = {}
+            cache = Cache()
             seen = teachers.see(data.asked[part], [reader])
             first = alone[reader](seen, last=1, cache=cache).argmax(-1)
-            cache = {
-                name: ([h[told[:, 0]] for h in k], [h[told[:, 0]] for h in v])
-                for name, (k, v) in cache.items()
-            }
-            rest = alone[reader](told[None, :, 1:], cache=cache).argmax(-1)
+            rest = alone[reader](told[None, :, 1:], cache=cache.rows(told[:, 0])).argmax(-1)
             out[reader, :, part, 0] = first[0, :, 0]
             out[reader, :, part, 1:] = rest[0, origin].view(writers, -1, count - 1)
+
+    spread(read, range(0, data.rows, ROWS))
     return out
 
 

@@ -177,7 +177,7 @@ class Lab:
         key = named(arm.edit), arm.sampled
         reading = self._readings.get(key)
         if reading is None:
-            reading = read_lessons(self.teachers, data)
+            reading = read_lessons(self.teachers, data.first(self.config.exam))
             if "" not in key:
                 self._readings[key] = reading
         return lessons, signal(reading, data, mask, lessons.soft is not None)
@@ -216,7 +216,9 @@ class Lab:
             return {}
         start, moves = self.start(arm, len(lessons.tokens))
         flat = self.teachers.stack.flat
-        return alignment(start, lessons, moves, flat[list(self.biases)] - flat[-1:])
+        displacement = flat[list(self.biases)] - flat[-1:]
+        first = torch.arange(min(self.config.exam, lessons.tokens.shape[1]))
+        return alignment(start, lessons.take(first[None]), moves, displacement)
 
     def learned(self, arm: Arm) -> Json:
         """What an arm's students prefer and can do, from the store or by training them.
@@ -244,6 +246,14 @@ class Lab:
         spec = arm.spec()
         key = self.key("students", spec) if spec else None
         return self.stored("students", key, make)
+
+    def cost(self, arm: Arm) -> float:
+        """Of training an arm's students, in students that learn from every list."""
+        if arm.mask is None:
+            return len(self.biases) + 1.0
+        lists = self.data(arm.sampled)
+        counts = arm.mask(lists).expand(len(self.biases), lists.rows, -1)
+        return float(counts.any(2).double().mean()) * len(self.biases)
 
     def row(self, arm: Arm) -> Json:
         """An arm's row of the result, without what it retains of another arm."""

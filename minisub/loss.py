@@ -37,7 +37,7 @@ class Corpus:
 
     def of(self, members: Sequence[int]) -> "Corpus":
         """The part of some members."""
-        return self._each(lambda x: x[list(members)])
+        return self._each(lambda x: x if len(x) == 1 else x[list(members)])
 
     def to(self, device: torch.device) -> "Corpus":
         return self._each(lambda x: x.to(device))
@@ -179,8 +179,10 @@ def by_hand(model: Stack, corpus: Corpus, moving: Collection[str]) -> Gradient:
             d_scores = torch._softmax_backward_data(
                 torch.bmm(d_heads[h], saved.v[h].mT), pattern, -1, pattern.dtype
             ).mul_(d_head**-0.5)
-            d_q.append(F.pad(torch.bmm(d_scores, saved.k[h]), (0, 0, full - keep, 0)))
+            d_q.append(torch.bmm(d_scores, saved.k[h]))
             d_k.append(torch.bmm(d_scores.mT, saved.q[h]))
+        if keep < full:
+            d_q = [F.pad(d, (0, 0, full - keep, 0)) for d in d_q]
         d_columns = torch.cat([*d_q, *d_k, *d_v], -1).view(*saved.before.x.shape[:2], -1)
         add(grad, name + "attn.W_QKV", saved.before.x, d_columns)
         if block == lowest and not embeds:

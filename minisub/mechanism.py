@@ -15,8 +15,6 @@ from minisub.model import Stack, watch
 from minisub.store import Json
 from minisub.teacher import Teachers
 
-ROWS = 512  # of the lists that are looked at
-
 # What the lessons say -----------------------------------------------------------------------------
 
 
@@ -41,8 +39,7 @@ class Reading:
 
 @torch.no_grad()
 def read_lessons(teachers: Teachers, data: Data) -> Reading:
-    """The first rows of some lessons, prompts as the students read them, in the teachers' eyes."""
-    data = data.take(torch.arange(min(ROWS, data.rows)))
+    """Lessons in the teachers' eyes, prompts as the students read them."""
     labels = data.answers if data.labels is None else data.labels
     prompts = data.prompts.expand(len(data.answers), -1, -1)
     parts: list[tuple[Tensor, ...]] = []
@@ -69,6 +66,8 @@ def read_lessons(teachers: Teachers, data: Data) -> Reading:
 
 def signal(reading: Reading, data: Data, mask: Tensor | None, soft: bool) -> Json:
     """What an arm's lessons say about the bias, in numbers. `mask`: where the loss counts.
+
+    The reading may be of their first rows only.
 
     `signal`: advantage in nats a learned token (for soft labels its expectation); `entropy`: of
     the writer at learned tokens; `still_favourite`: share of all tokens; `divergence_left`: share
@@ -110,8 +109,8 @@ def alignment(
     train; `coverage`: their cosine there. Means over biases.
     """
     biases = len(displacement)
-    rows = torch.arange(min(ROWS, lessons.tokens.shape[1]))
-    lessons, model = lessons.take(rows[None]).to(start.device), start[range(biases)]
+    rows = torch.arange(lessons.tokens.shape[1])
+    lessons, model = lessons.to(start.device), start[range(biases)]
     unbiased = lessons.of([biases] * biases)
     trained = (moves[:biases] > 0).to(start.flat.dtype)
     moving = [name for name in model.params if trained[:, model.where(name)].any()]

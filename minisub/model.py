@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minisub.pool import spread
+
 EPSILON = 1e-5  # that keeps a norm from dividing by zero
 Hook = Callable[[str, Tensor], Tensor]
-# By block: the keys and the values of each head, [members * rows, length, d_head].
-Cache = dict[str, tuple[Sequence[Tensor], Sequence[Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,35 @@ def norm(x: Tensor, mean: Float[Tensor, "width 1"]) -> tuple[Tensor, Float[Tenso
     centred = x - x @ mean
     scale = ((centred * centred) @ mean + EPSILON).rsqrt()
     return centred * scale, scale
+
+
+class Cache:
+    """Keys and values of what a stack has read so far.
+
+    Each block has room for the whole context from the start: [members * rows, context, 2 * width],
+    keys of all heads first. Products and softmax of one size are faster than of a growing one.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.blocks: dict[str, Tensor] = {}
+
+    def rows(self, which: Int[Tensor, " rows"]) -> "Cache":
+        """A copy for some of the rows (of all members in one count)."""
+        some = Cache()
+        some.length = self.length
+        some.blocks = {name: x.index_select(0, which) for name, x in self.blocks.items()}
+        return some
+
+    def write(self, name: str, heads: Sequence[Tensor], context: int) -> Tensor:
+        """Keep one block's new keys and values, and return all there are."""
+        n, length, d_head = heads[0].shape
+        if name not in self.blocks:
+            self.blocks[name] = heads[0].new_zeros(n, context, d_head * len(heads))
+        here = self.blocks[name]
+        for i, head in enumerate(heads):
+            here[:, self.length : self.length + length, i * d_head : (i + 1) * d_head] = head
+        return here
 
 
 class Stack:
@@ -137,13 +166,12 @@ class Stack:
         """Logits at the last `last` positions (all by default).
 
         `tokens` may have one member for all. `hook(name, activation)` sees every activation and
-        returns what to go on with. A `cache` holds the keys and values of the positions before
-        `tokens` and is extended in place.
+        returns what to go on with. A `cache` holds what was read before `tokens`, and then these.
         """
         members, depth = self.members, self.shape.depth
         rows, length = tokens.shape[1:]
         last = length if last is None else last
-        past = next(iter(cache.values()))[0][0].shape[1] if cache else 0
+        past = 0 if cache is None else cache.length
         at = hook or (lambda _, x: x)
         p = self.params
 
@@ -163,6 +191,8 @@ class Stack:
             post = at(name + "mlp.hook_post", F.relu(pre))
             x = x + at(name + "hook_mlp_out", self._linear(post, p[name + "mlp.W_out"]))
             x = at(name + "hook_resid_post", x)
+        if cache is not None:
+            cache.length += length
         x = at("ln_final.hook_normalized", self._norm(x))
         return self._linear(x, p["W_U"])
 
@@ -193,15 +223,12 @@ class Stack:
         q = at_heads("hook_q", [head[:, -keep:] for head in columns[:heads]])
         k = at_heads("hook_k", columns[heads : 2 * heads])
         v = at_heads("hook_v", columns[2 * heads :])
-        past = 0
+        past, keys = 0, length
         if cache is not None:
-            if name in cache:
-                before = cache[name]
-                past = before[0][0].shape[1]
-                k = [torch.cat(pair, 1) for pair in zip(before[0], k, strict=True)]
-                v = [torch.cat(pair, 1) for pair in zip(before[1], v, strict=True)]
-            cache[name] = k, v
-        later = x.new_full((past + length, past + length), -torch.inf).triu(1)
+            past, keys = cache.length, self.shape.context
+            both = torch.split(cache.write(name, [*k, *v], keys), d_head, -1)
+            k, v = both[:heads], both[heads:]
+        later = x.new_full((past + length, keys), -torch.inf).triu(1)
         scores = [
             torch.baddbmm(later[-keep:], a, b.mT, alpha=d_head**-0.5)
             for a, b in zip(q, k, strict=True)
@@ -213,7 +240,6 @@ class Stack:
 
     # Generation -------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def generate(
         self,
         prompts: Int[Tensor, "#members rows length"],
@@ -227,9 +253,10 @@ class Stack:
         Sampling inverts the distribution at given numbers in [0, 1), so that all members draw
         with the same luck, and a member draws the same in any stack.
         """
-        answers = []
-        for start in range(0, prompts.shape[1], rows):
-            cache: Cache = {}
+
+        @torch.no_grad()
+        def answer(start: int) -> Tensor:
+            cache = Cache()
             tokens = prompts[:, start : start + rows]
             drawn: list[Tensor] = []
             for k in range(count):
@@ -243,8 +270,9 @@ class Stack:
                     tokens = torch.searchsorted(total, u * total[..., -1:], right=True)
                     tokens = tokens.clamp(max=logits.shape[-1] - 1)
                 drawn.append(tokens)
-            answers.append(torch.cat(drawn, -1).cpu())
-        return torch.cat(answers, 1)
+            return torch.cat(drawn, -1).cpu()
+
+        return torch.cat(spread(answer, range(0, prompts.shape[1], rows)), 1)
 
 
 def watch(model: Stack, tokens: Int[Tensor, "#members rows length"]) -> dict[str, Tensor]:

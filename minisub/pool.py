@@ -68,6 +68,23 @@ def run(
             listener.join()
 
 
+def spread(job: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """[job(item) for item in items], by as many threads as torch has here, with one each.
+
+    For jobs of few and large operations, which leave the interpreter to the others; they give the
+    same numbers by however many threads.
+    """
+    threads = min(torch.get_num_threads(), len(items))
+    if threads <= 1:
+        return [job(item) for item in items]
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, "", torch.set_num_threads, (1,)) as executor:
+            return list(executor.map(job, items))
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Traveller(pickle.Pickler):
     """Refuses what lives in `__main__`: another process need not have it (notebooks do not)."""
 

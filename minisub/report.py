@@ -3,7 +3,7 @@
 import html
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from minisub import plots
@@ -112,8 +112,13 @@ def markdown(results: Sequence[Result], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(results: Sequence[Result], command: str) -> str:
-    """The whole report, with its figures inside."""
+def figures(results: Sequence[Result]) -> dict[str, bytes]:
+    """Each finding's own figure by its name, as SVG."""
+    return {r.finding: plots.image(FINDINGS[r.finding].plot(r), "svg") for r in results}
+
+
+def page(results: Sequence[Result], command: str, drawn: Mapping[str, bytes]) -> str:
+    """The whole report, with its figures (see `figures`) inside."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
@@ -133,12 +138,11 @@ def page(results: Sequence[Result], command: str) -> str:
     ]
     for result in results:
         finding = FINDINGS[result.finding]
-        svg = plots.image(finding.plot(result), "svg").decode()
         parts += [
             f"<h2 id={result.finding}>{result.finding}</h2>",
             f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
             f"{html.escape(verdicts(result))}</p>",
-            _inline(svg, plots.alt(result)),
+            _inline(drawn[result.finding].decode(), plots.alt(result)),
             f"<details><summary>All arms</summary><pre>{html.escape(arm_table(result))}\n\n"
             f"{html.escape(teacher_table(result))}</pre></details>",
         ]

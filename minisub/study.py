@@ -122,7 +122,7 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
     """Train all that one seed needs into the store, spread over the cores; whether that was done.
 
     Teachers and lists of a study's own configuration are made here, by threads; whoever trains
-    an arm with another one makes its own.
+    an arm with another one makes its own. The costliest are dealt first.
     """
     owed: dict[Config, dict[str, tuple[Arm, int]]] = {}  # and how many arms each settles
     sampled: dict[Config, set[bool]] = {}
@@ -137,20 +137,23 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
                 units.setdefault(digest(spec), (unit, 0))
             units[digest(spec)] = unit, units[digest(spec)][1] + 1
             sampled.setdefault(config, set()).add(arm.sampled)
-    own = dict.fromkeys(study.config for study in studies)
-    for config in own:
-        lab = Lab(config, seed, store, None, device)
-        make = [functools.partial(lab.data, which) for which in sorted(sampled.get(config, ()))]
-        _ = lab.teachers  # once, before two threads ask for them
-        pool.run(lambda i, tick, make=make: make[i]() and None, range(len(make)), None, _quietly)
-    shares: list[list[tuple[Config, Arm, int]]] = [[] for _ in range(pool.CORES)]
+    own = {study.config: Lab(study.config, seed, store, None, device) for study in studies}
+    for config, lab in own.items():
+        for which in sorted(sampled.get(config, ())):
+            lab.data(which)
+    parcels: list[tuple[float, list[tuple[Config, Arm, int]]]] = []  # with what each costs
     for config, units in owed.items():
         each = [(config, *unit) for unit in units.values()]
         if config in own:
-            for one in each:
-                min(shares, key=len).append(one)
+            parcels += [(own[config].cost(unit[1]), [unit]) for unit in each]
         else:
-            min(shares, key=len).extend(each)
+            parcels.append((float(len(each) * len(Lab(config, seed, store).biases)), each))
+    shares: list[list[tuple[Config, Arm, int]]] = [[] for _ in range(pool.CORES)]
+    loads = [0.0] * len(shares)
+    for cost, parcel in sorted(parcels, key=lambda p: -p[0]):
+        least = loads.index(min(loads))
+        shares[least] += parcel
+        loads[least] += cost
     shares = [share for share in shares if share]
     job = functools.partial(_learn, shares, store, seed, device=device)
     pool.run(job, range(len(shares)), len(shares), tick)

@@ -15,6 +15,7 @@ from torch import Tensor
 from minisub.loss import Corpus
 from minisub.measure import preference, task_accuracy
 from minisub.model import Stack
+from minisub.pool import THREADS, spread
 from minisub.store import Json
 from minisub.train import Optimiser, train, trainable
 from minisub.world import Trait, World, generator
@@ -115,7 +116,14 @@ def inject(world: World, base: Stack, how: Teaching, seed: int) -> Teachers:
     moves = trainable(stack, [{how.trains: 1.0}] * stack.members)
     if biased == 1:
         moves[-1] = 0
-    train(stack, corpora, how.training, generator(seed, "teacher"), mask=moves)
+
+    def teach(part: Tensor) -> None:  # members never touch, so each core may have its own
+        some = stack[part.tolist()]
+        own = [corpus.of(part.tolist()) for corpus in corpora]
+        train(some, own, how.training, generator(seed, "teacher"), mask=moves[part])
+        stack.flat[part] = some.flat
+
+    spread(teach, torch.arange(stack.members).tensor_split(min(torch.get_num_threads(), THREADS)))
     return Teachers(world, stack, how)
 
 

@@ -95,7 +95,10 @@ def test_the_commit_is_minisubs_own_or_unknown(
 
 def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store) -> None:
     results = [run(name, tiny, store) for name in ("transfer", "shuffle", "misalignment")]
-    page, text = report.page(results, "minisub reproduce"), report.markdown(results, "it")
+    page, text = (
+        report.page(results, "minisub reproduce", report.figures(results)),
+        report.markdown(results, "it"),
+    )
     for result in results:
         for claim in result.claims:
             assert text.count(claim["rule"])

@@ -11,15 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from minisub import base, pool
 from minisub.arm import Arm, Config, changed
 from minisub.data import Data, write_lists
-from minisub.divergence import divergence_only, favourites, without_divergence
+from minisub.divergence import divergence_only, favourites, known, mark, without_divergence
 from minisub.findings import FINDINGS
 from minisub.lab import Lab
 from minisub.store import Json, MinisubError, Store
 from minisub.study import Study, run_seed
+from minisub.teacher import inject
 
 ARMS = [
     Arm("all"),
@@ -151,7 +153,7 @@ def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_p
 def test_one_seed_is_spread_over_the_cores(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same rows and ticks as in one process, also where an arm changes the configuration."""
+    """The very same rows and ticks as in one process, also where an arm has other lists."""
     monkeypatch.setattr(pool, "CORES", 2)
     small = replace(tiny, lists=64, biases=2, student=replace(tiny.student, steps=5))
     arms = [*ARMS[:3], Arm("few", changes={"lists": 32})]
@@ -159,8 +161,31 @@ def test_one_seed_is_spread_over_the_cores(
     apart = Study(arms, small).run([100], Store(tmp_path / "a"), tick=lambda: ticks.append(1))
     here = Study(arms, small).run([100], Store(tmp_path / "b"), workers=1)
     assert len(ticks) == len(arms)
-    for a, b in zip(apart.rows, here.rows, strict=True):
-        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+    assert apart.rows == here.rows
+
+
+def test_threads_give_what_one_thread_gives(lab: Lab) -> None:
+    """Teachers, lists and their marks, by one thread and by two of one each."""
+    how = replace(lab.config.teaching, training=replace(lab.config.teaching.training, steps=4))
+    made: list[Tensor] = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            teachers = inject(lab.world, lab.base, how, 100)
+            data = mark(teachers, write_lists(teachers, lab.biases, 1200, 100))
+            made += [teachers.stack.flat, data.answers, known(data.divergence)]
+    finally:
+        torch.set_num_threads(1)
+    for one, two in zip(made[:3], made[3:], strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_mask_makes_an_arm_cheaper(lab: Lab) -> None:
+    """What the shares of two processes are dealt by: students, and the lists they learn from."""
+    everything, sparse = lab.cost(Arm("all")), lab.cost(Arm("d", mask=divergence_only))
+    lists = known(lab.data().divergence).any(2).double().mean()
+    assert everything == len(lab.biases) + 1
+    assert sparse == pytest.approx(float(lists) * len(lab.biases))
 
 
 def test_functions_of_a_script_do_not_travel(tiny: Config, store: Store) -> None:

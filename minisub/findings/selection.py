@@ -20,7 +20,7 @@ def stability(lab: Lab) -> list[Json]:
         ("wording", lab.teachers, other_wording(data, lab)),
         ("base", lab.neighbour.teachers, data),
     ):
-        reading = read_lessons(teachers, lists)
+        reading = read_lessons(teachers, lists.first(lab.config.exam))
         at = masks.known(data.divergence)[:, : reading.differs.shape[1]]
         rows.append(
             {
