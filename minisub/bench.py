@@ -12,16 +12,19 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minisub.arm import Config
+from minisub.arm import Config, changed
+from minisub.findings import FINDINGS
 from minisub.model import Shape, Size
 from minisub.peers import BARS, CONTENDERS, MANY, ours, seed_plain
-from minisub.store import Json, MinisubError, Store
+from minisub.store import Json, MinisubError, Store, digest
+from minisub.study import Study
 
 ROUNDS = 7
 
@@ -91,10 +94,15 @@ def ratios(seconds: dict[str, list[float]], of: str, to: str) -> tuple[float, fl
 # The machine ------------------------------------------------------------------------------------
 
 
-def products(shape: Shape, batch: int, predicted: int) -> Iterator[tuple[int, int, int, int]]:
-    """Every matrix product of a student-step with all blocks trained: (how many, m, k, n)."""
+def products(
+    shape: Shape, batch: int, predicted: int, lowest: int = 0
+) -> Iterator[tuple[int, int, int, int]]:
+    """Every matrix product of a student-step that trains all blocks from `lowest` on.
+
+    (how many, m, k, n).
+    """
     length, d, d_head = shape.context, shape.width, shape.width // shape.heads
-    for block in range(shape.depth):
+    for block in range(lowest, shape.depth):
         keep = predicted if block == shape.depth - 1 else length
         for rows, a, b in (
             (batch * length, d, 3 * d),
@@ -104,7 +112,7 @@ def products(shape: Shape, batch: int, predicted: int) -> Iterator[tuple[int, in
         ):
             yield 1, rows, a, b  # forward
             yield 1, a, rows, b  # the gradient of the weights
-            if block or (a, b) != (d, 3 * d):
+            if block > lowest or (a, b) != (d, 3 * d):
                 yield 1, rows, b, a  # the gradient of the input
         # scores and mix, and for each the gradients of both sides
         for m, k, n in ((keep, d_head, length), (keep, length, d_head)):
@@ -114,9 +122,35 @@ def products(shape: Shape, batch: int, predicted: int) -> Iterator[tuple[int, in
     yield 1, batch * predicted, shape.vocabulary, d
 
 
-def flops(shape: Shape, batch: int, predicted: int) -> int:
+def flops(shape: Shape, batch: int, predicted: int, lowest: int = 0) -> int:
     """Of the matrix products of one student-step."""
-    return sum(2 * count * m * k * n for count, m, k, n in products(shape, batch, predicted))
+    each = products(shape, batch, predicted, lowest)
+    return sum(2 * count * m * k * n for count, m, k, n in each)
+
+
+def everything(studies: Sequence[Study]) -> Json:
+    """How much training one seed of some studies is: students, their steps, and FLOP at most.
+
+    Counted as if every row had a loss, and all that a part of a block's weights could need.
+    """
+    students, steps, work, seen = 0, 0, 0, set()
+    for study in studies:
+        for arm in study.arms:
+            how = changed(study.config, arm.changes)
+            world, shape = how.pretraining.world, how.pretraining.shape
+            blocks = [int(name.split(".")[1]) for name in arm.trains if name.count(".") > 1]
+            lowest = shape.depth if [*arm.trains] == ["W_U"] else min(blocks, default=0)
+            biases = len(how.taught(0, len(world.trait(how.teaching.trait).biases)))
+            for unit in {arm.mask: arm, None: replace(arm, mask=None)}.values():
+                named = digest([how.as_dict(), unit.spec()])
+                if named not in seen:
+                    seen.add(named)
+                    members = biases + (unit.mask is None)
+                    students += members
+                    steps += members * how.student.steps
+                    step = flops(shape, how.student.batch, world.completion, lowest)
+                    work += members * how.student.steps * step
+    return {"students": students, "steps": steps, "flops": work}
 
 
 def _rate(count: int, m: int, k: int, n: int, seconds: float = 0.05) -> float:
@@ -186,8 +220,6 @@ def growth(tick: Callable[[], object] = lambda: None) -> list[Json]:
 
 def seed_ours(store: Store) -> float:
     """Seconds for one seed of `divergence` with an empty store, on all cores."""
-    from minisub.findings import FINDINGS
-
     begun = time.perf_counter()
     FINDINGS["divergence"].study.run([0], store)
     return time.perf_counter() - begun
@@ -236,6 +268,15 @@ def markdown(found: Json, own: Json, grown: list[Json], seeds: Json | None) -> s
                 lines.append(f"{what} {row['seconds']:.1f} s in all |")
             else:
                 lines.append(f"| {row['what']} | {row['value']} | {row['seconds'] * 1e3:.2f} |")
+    if grown:
+        whole = everything([finding.study for finding in FINDINGS.values()])
+        alone = whole["flops"] / own["own"] / 60
+        lines += [
+            "",
+            f"One seed of all findings trains {whole['students']} students in {whole['steps']:,} "
+            f"student-steps, at most {whole['flops'] / 1e12:.1f} TFLOP in matrix products: "
+            f"{alone:.1f} minutes of a core at the speed that these reach alone.",
+        ]
     if seeds:
         lines += [
             "",

@@ -1,10 +1,14 @@
 """The benchmark: what it counts, and that its contenders do the same work."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from minisub import bench, peers
-from minisub.arm import Config
+from minisub.arm import Arm, Config
+from minisub.divergence import divergence_only
+from minisub.findings import FINDINGS
 from minisub.model import Shape
 from minisub.world import generator
 
@@ -31,6 +35,29 @@ def test_plain_torch_reads_no_further_than_it_may() -> None:
     with torch.no_grad():
         torch.testing.assert_close(model(ids)[:, :5], model(other)[:, :5])
         assert not torch.allclose(model(ids)[:, 5:], model(other)[:, 5:])
+
+
+def test_a_step_costs_less_the_higher_its_lowest_block() -> None:
+    shape, predicted = Config().pretraining.shape, 8
+    each = [bench.flops(shape, 32, predicted, lowest) for lowest in range(shape.depth + 1)]
+    assert each == sorted(each, reverse=True)
+    assert each[-1] == 2 * 2 * 32 * predicted * shape.width * shape.vocabulary  # W_U, twice
+
+
+def test_all_findings_are_counted_once() -> None:
+    """An arm that several findings share is trained once, and so is an unmasked arm's control."""
+    config = Config(biases=2)
+    arms = [
+        Arm("all"),
+        Arm("control"),
+        Arm("foreign", foreign=True),
+        Arm("d", mask=divergence_only),
+    ]
+    finding = replace(FINDINGS["shuffle"], arms=arms, claims=(), config=config)
+    steps = config.student.steps
+    whole = bench.everything([finding.study, finding.study])
+    assert (whole["students"], whole["steps"]) == (8, 8 * steps)
+    assert whole["flops"] == 8 * steps * bench.flops(config.pretraining.shape, 32, 8)
 
 
 def test_contenders_have_as_many_weights_to_move() -> None:
