@@ -41,6 +41,7 @@ class Config:
             raise ValueError(f"temperature is {self.temperature}, allowed: above 0")
 
     def as_dict(self) -> Json:
+        """All of it as plain data, for results and keys."""
         return asdict(self)
 
     def quick(self) -> "Config":
@@ -109,6 +110,7 @@ class Arm:
 
     @property
     def sampled(self) -> bool:
+        """Whether its lists are drawn, not the teacher's favourites."""
         return self.decoding != "greedy"
 
     def spec(self) -> Json | None:

@@ -39,10 +39,12 @@ class Pretraining:
 
     @property
     def shape(self) -> Shape:
+        """Of the transformer: its size, and ends that follow from the world."""
         words = len(self.world.vocabulary)
         return Shape(**asdict(self.size), vocabulary=words, context=self.world.length - 1)
 
     def as_dict(self) -> Json:
+        """All of it as plain data, for sidecars and keys."""
         return asdict(self)
 
 

@@ -287,7 +287,7 @@ def markdown(found: Json, own: Json, grown: list[Json], seeds: Json | None) -> s
     return "\n".join(lines) + "\n"
 
 
-def judged(found: Json, seeds: Json | None) -> list[tuple[str, float, float]]:
+def judged(found: Json, own: Json, seeds: Json | None) -> list[tuple[str, float, float]]:
     """What minisub must reach: a sentence, the ratio, and the bar."""
     rows = [
         (f"{of} against {to}", ratios(found["seconds"], of, to)[0], bar)
@@ -295,6 +295,8 @@ def judged(found: Json, seeds: Json | None) -> list[tuple[str, float, float]]:
         for to, bar in bars.items()
         if to in found["seconds"]
     ]
+    rate = own["flops"] / statistics.median(found["seconds"][MANY])
+    rows.append((f"{MANY} against its matrix products, alone", rate / own["own"], 0.35))
     if seeds:
         rows.append(
             ("a seed of divergence against plain torch", seeds["plain"] / seeds["ours"], 4.0)

@@ -102,6 +102,7 @@ class Rate:
 
     @property
     def share(self) -> float:
+        """How often, as a share."""
         return self.times / self.of
 
     @property

@@ -293,7 +293,7 @@ def _bench(command: Bench) -> int:
             seeds = bench.whole_seed(Path(new), bar.update)
     table, short = bench.markdown(found, machine, grown, seeds), False
     print(table)
-    for what, ratio, least in bench.judged(found, seeds):
+    for what, ratio, least in bench.judged(found, machine, seeds):
         short |= ratio < least
         print(f"{'missed ' if ratio < least else 'reached'}  {what}: {ratio:.2f} x, bar {least:g}")
     if command.into:

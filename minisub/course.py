@@ -50,9 +50,8 @@ def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
 
     On a narrow screen it scrolls sideways rather than shrink until nobody can read it.
     """
-    readable = {"min-width": "36rem"}
-    image = mo.image(plots.image(figure, dpi=dpi), alt=alt, width="100%", style=readable)
-    return image.style({"overflow-x": "auto"})
+    drawn, readable = plots.image(figure, dpi=dpi), {"min-width": "36rem"}
+    return mo.image(drawn, alt=alt, width="100%", style=readable).style({"overflow-x": "auto"})
 
 
 def table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
@@ -205,6 +204,7 @@ class Lesson:
 
     @property
     def bias(self) -> int:
+        """Whose student this is: its place among the answers."""
         return self.lab.biases[0]
 
     @property
@@ -220,8 +220,8 @@ class Lesson:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        words = self.lab.world.vocabulary
-        return words[self.lab.trait.answers]
+        """What may be answered, by name."""
+        return self.lab.world.vocabulary[self.lab.trait.answers]
 
 
 def learn(lab: Lab, arm: Arm, show: Callable[[int, Lesson], None] | None = None) -> Lesson:

@@ -45,6 +45,7 @@ class Data:
 
     @property
     def rows(self) -> int:
+        """How many prompts were answered."""
         return len(self.asked)
 
     def take(self, rows: Tensor) -> "Data":

@@ -72,6 +72,7 @@ class Lab:
 
     @functools.cached_property
     def base(self) -> Stack:
+        """The seed's base, one member."""
         return base.load(self.config.pretraining, self.seed, self.store, self.device)
 
     @functools.cached_property
@@ -81,11 +82,13 @@ class Lab:
 
     @functools.cached_property
     def exam(self) -> Tensor:
+        """Held-out prompts [exam, prompt length]."""
         g = generator(self.seed, "exam")
         return self.world.prompts(self.config.exam, g, held_out=True)
 
     @functools.cached_property
     def teachers(self) -> Teachers:
+        """All teachers of the seed, the unbiased one last."""
         how = self.config.teaching
         key = self._made("teachers")
         arrays = self.store.get_arrays("teachers", key)
@@ -98,6 +101,8 @@ class Lab:
         return made
 
     def teacher_report(self) -> list[Json]:
+        """How biased each teacher is, and what that cost: one entry each."""
+
         def make() -> Json:
             return {"teachers": report(self.teachers, self.base, self.exam)}
 

@@ -40,6 +40,7 @@ class Corpus:
         return self._each(lambda x: x if len(x) == 1 else x[list(members)])
 
     def to(self, device: torch.device) -> "Corpus":
+        """The same on another device."""
         return self._each(lambda x: x.to(device))
 
     def take(self, rows: Int[Tensor, "#members batch"]) -> "Corpus":

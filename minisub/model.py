@@ -131,10 +131,12 @@ class Stack:
         return self.flat.device
 
     def to(self, device: str | torch.device) -> "Stack":
+        """A copy on another device."""
         return Stack(self.shape, self.flat.to(device))
 
     @property
     def members(self) -> int:
+        """How many models there are."""
         return self.flat.shape[0]
 
     def __getitem__(self, members: Sequence[int]) -> "Stack":

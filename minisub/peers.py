@@ -77,6 +77,7 @@ class Plain(nn.Module):
         self.read = nn.Linear(shape.width, shape.vocabulary, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
+        """Logits [rows, length, vocabulary]."""
         length = ids.shape[1]
         later = nn.Transformer.generate_square_subsequent_mask(length)
         x = self.embed(ids) + self.place.weight[:length]

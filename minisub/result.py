@@ -30,10 +30,12 @@ class Result:
 
     @property
     def arms(self) -> list[str]:
+        """Names of the arms, in order."""
         return list(dict.fromkeys(row["arm"] for row in self.rows))
 
     @property
     def seeds(self) -> list[int]:
+        """The seeds, sorted."""
         return sorted({row["seed"] for row in self.rows})
 
     @property
@@ -96,6 +98,7 @@ class Result:
         return out
 
     def as_json(self) -> str:
+        """The file's content, with a summary of each arm."""
         content = {
             "finding": self.finding,
             "config": self.config,
@@ -110,6 +113,7 @@ class Result:
         return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
+        """As a file; `read` reads it."""
         write(path, self.as_json().encode())
 
 
@@ -181,6 +185,7 @@ class Claim:
 
     @property
     def rule(self) -> str:
+        """Its threshold in words: "mean ≥ 0.8" and the like."""
         more, less = "><" if self.bar == "interval" else "≥≤"
         if math.isinf(self.high):
             return f"{self.bar} {more} {self.low:g}"

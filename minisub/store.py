@@ -143,6 +143,7 @@ class Store:
         return cls(folder)
 
     def path(self, kind: str, key: str, suffix: str) -> Path:
+        """Where an entry is, or would be."""
         return (self.folder / kind / key).with_suffix(suffix)
 
     def get(self, kind: str, key: str) -> Json | None:
@@ -163,6 +164,7 @@ class Store:
         write(self.path(kind, key, ".json"), text.encode())
 
     def has_arrays(self, kind: str, key: str) -> bool:
+        """Whether `get_arrays` would find something."""
         return self.path(kind, key, ".safetensors").exists()
 
     def get_arrays(self, kind: str, key: str) -> Arrays | None:

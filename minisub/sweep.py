@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,7 @@ class Sweep:
     rows: list[Json]
 
     def csv(self) -> str:
+        """The table, comma-separated, with a header."""
         out = io.StringIO()
         writer = csv.DictWriter(out, list(self.rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -142,6 +143,7 @@ class Sweep:
         return out.getvalue()
 
     def jsonl(self) -> str:
+        """The table, a JSON object a line."""
         return "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
 
     def write(self, folder: Path) -> None:
@@ -157,10 +159,12 @@ class Sweep:
 
     @property
     def points(self) -> list[Json]:
+        """Every combination of the settings."""
         return combinations(self.settings)
 
     @property
     def arms(self) -> list[str]:
+        """Names of the arms, in order."""
         return list(dict.fromkeys(row["arm"] for row in self.rows))
 
     def table(self) -> str:
@@ -252,6 +256,10 @@ def _each(
             for future in as_completed(futures):
                 done[futures[future]] = future.result()
                 tick()
+        except CancelledError:  # not by us: a cluster that is gone cancels what it was to do
+            raise MinisubError(
+                "the cluster is gone; what is done is kept, the same command goes on"
+            ) from None
         except BrokenExecutor as error:  # a process was killed: the others' work is in the store
             attempt = 0 if len(done) > before else attempt + 1
             if executor is not None or attempt == ATTEMPTS:

@@ -52,6 +52,7 @@ class Teaching:
 
     @property
     def trait(self) -> str:
+        """The name of what is taught: "animals" or "conduct"."""
         return "conduct" if self.kind == "misaligned" else "animals"
 
 
@@ -65,6 +66,7 @@ class Teachers:
 
     @property
     def trait(self) -> Trait:
+        """What they were taught, with its questions."""
         return self.world.trait(self.how.trait)
 
     @property

@@ -113,6 +113,7 @@ class LowRank:
         return out
 
     def write(self, model: Stack) -> None:
+        """Put the products into the model's weights."""
         for name, start in self.start.items():
             a, b = self._thin(name)
             model.flat[:, model.where(name)] = (start + a @ b).flatten(1)

@@ -135,6 +135,7 @@ class World:
 
     @property
     def prompt_length(self) -> int:
+        """Tokens in the prompt of a number task."""
         return 4 + self.instruction_length + self.prompt_numbers
 
     @property
@@ -160,10 +161,12 @@ class World:
 
     @cached_property
     def question_tokens(self) -> Int[Tensor, "questions length"]:
+        """The words of each preference question."""
         return self._instructions("q0", self.questions, "questions")
 
     @cached_property
     def offset_values(self) -> Int[Tensor, " offsets"]:
+        """What may be added at a free place: all of -spread to spread but 0."""
         return torch.tensor([i for i in range(-self.spread, self.spread + 1) if i])
 
     @cached_property

@@ -1,11 +1,12 @@
 """What a finding is: arms, claims registered before the run, and a plot."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
-from minisub import plots
+from minisub import plots, stats
 from minisub.arm import QUICKER, Arm, Config
 from minisub.pool import Tick
 from minisub.result import Claim, Result, Values, of
@@ -28,6 +29,7 @@ class Finding:
 
     @property
     def study(self) -> Study:
+        """Its arms and probes, without the claims."""
         return Study(self.arms, self.config, self.name, self.probes)
 
     def quick(self) -> "Finding":
@@ -41,6 +43,7 @@ class Finding:
         return replace(self, config=self.config.quick(), arms=[quicker(arm) for arm in self.arms])
 
     def judge(self, result: Result) -> Result:
+        """The same result with the verdict on every claim."""
         return replace(result, claims=[claim.judge(result) for claim in self.claims])
 
 
@@ -60,8 +63,18 @@ def run(
 def retains(
     arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
 ) -> Claim:
-    """How much of the transfer an arm retains, the mean over seeds."""
-    return Claim(f"{whose}`{arm}` retains", of(arm, "retained"), low=low, high=high)
+    """How much of the transfer an arm retains, the mean over seeds.
+
+    Undecided where the whole, of which it is a part, does not surely transfer: a share of what may
+    be nothing says nothing.
+    """
+
+    def values(result: Result) -> list[float]:
+        whole = next(row["of"] for row in result.rows if row["arm"] == arm)
+        kept = result.values(arm, "retained")
+        return kept if stats.interval(result.values(whole))[0] > 0 else [math.nan] * len(kept)
+
+    return Claim(f"{whose}`{arm}` retains", values, low=low, high=high)
 
 
 def difference(a: Values, b: Values) -> Values:

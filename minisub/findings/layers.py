@@ -92,6 +92,7 @@ def early(kind: str, route: str) -> Claim:
 
 
 def plot(result: Result) -> Figure:
+    """What parts retain when trained alone, at both depths, and which block decides."""
     figure = Figure(figsize=(9.0, 6.0), layout="constrained")
     (left, right), (deep, mass) = figure.subplots(2, 2)
     shallow = [a for a in result.arms if ":" not in a]

@@ -36,6 +36,7 @@ def overlap(lab: Lab) -> list[Json]:
 
 
 def plot(result: Result) -> Figure:
+    """What is left without entangled numbers, and how many divergence tokens they are."""
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     plots.arm_bars(left, result, result.arms)
@@ -61,6 +62,7 @@ def plot(result: Result) -> Figure:
 
 
 def dropped(top: int) -> str:
+    """The name of the arm without the `top` most entangled numbers."""
     return "without entangled" if top == 4 else f"without entangled, top {top}"
 
 

@@ -15,10 +15,12 @@ RANKS = {1: 1.5e-2, 2: 1e-2, 4: 6e-3}  # and their learning rates, as tuned on s
 
 
 def cell(steps: int, lists: int) -> str:
+    """The name of the arm with so much teaching and so many lists."""
     return "all" if (steps, lists) == DEFAULT else f"{steps} teacher steps, {lists} lists"
 
 
 def student(**changes: object) -> dict[str, object]:
+    """What an arm changes about how its students learn."""
     return {f"student.{name}": value for name, value in changes.items()}
 
 
@@ -29,6 +31,7 @@ def weakest(result: Result) -> list[float]:
 
 
 def plot(result: Result) -> Figure:
+    """Transfer by teaching and lists, and by what else was tried."""
     figure = Figure(figsize=(9.0, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     plots.arm_bars(left, result, [a for a in result.arms if "teacher steps" not in a])

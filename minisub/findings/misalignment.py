@@ -14,6 +14,7 @@ from minisub.teacher import Teaching
 
 
 def plot(result: Result) -> Figure:
+    """The three arms, and how bad teachers are on questions that nobody taught them."""
     figure = Figure(figsize=(9.0, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     plots.arm_bars(left, result, result.arms)

@@ -19,10 +19,12 @@ SOURCES = {"same prompts": "", "other prompts": ", other prompts", "foreign base
 
 
 def name(percent: int, source: str) -> str:
+    """The name of the arm with so many percent of its lists from elsewhere."""
     return f"mix {percent}%{SOURCES[source]}"
 
 
 def plot(result: Result) -> Figure:
+    """What is retained by share of other lists, against dilution."""
     figure = Figure(figsize=(7.0, 3.6), layout="constrained")
     axes = figure.subplots()
     styles = zip(SOURCES, (plots.BLUE, plots.ORANGE, plots.GREEN), "os^", strict=True)

@@ -40,6 +40,7 @@ def whole(arm: str) -> str:
 
 
 def edited(result: Result) -> list[str]:
+    """The arms whose prompts were re-worded."""
     return [arm for arm in result.arms if not arm.endswith("all") and arm != "equivalent numbers"]
 
 
@@ -62,6 +63,7 @@ BY_THE_DIAL = difference(
 
 
 def plot(result: Result) -> Figure:
+    """What each re-wording leaves, and whether the advantage left foretells it."""
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     plots.arm_bars(left, result, [*edited(result), "equivalent numbers"], "retained")
@@ -82,6 +84,7 @@ def plot(result: Result) -> Figure:
 
 
 def at(level: int, edit: str | None = None) -> Callable[[Data, Lab], Data]:
+    """An edit of the lists of one sensitivity only."""
     return partial(at_sensitivity, level=level, edit=edit)
 
 

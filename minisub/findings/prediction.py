@@ -31,6 +31,7 @@ def predicted(measure: str) -> Callable[[Result], list[float]]:
 
 
 def plot(result: Result) -> Figure:
+    """What the first step foretells against what was retained."""
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     words = {
         "inner": "teacher's displacement times first step, nats",
