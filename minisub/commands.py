@@ -118,7 +118,7 @@ class Calibrate:
 class Bench:
     """Time minisub beside plain torch and its peers; exit status 1 where it misses its mark.
 
-    The peers come with `pip install minisub[bench]`.
+    The peers are the extra `bench`.
     """
 
     quick: bool = False

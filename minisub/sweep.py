@@ -289,7 +289,7 @@ def cluster(address: str) -> Iterator[Executor | None]:
         from distributed import Client
         from distributed.scheduler import KilledWorker
     except ImportError:
-        raise MinisubError("--cluster needs Dask: pip install 'minisub[cluster]'") from None
+        raise MinisubError("--cluster needs Dask, which is the extra `cluster`") from None
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:

@@ -1,8 +1,10 @@
 """Each finding's guard: a laboratory that is broken on purpose turns its claim to "not held".
 
-On a small world, a few seeds. The claims are the findings' own but for bars that fit so small a
-world; each holds on the sound laboratory, and fails once one line of minisub, its `guards`, is
-broken. A break that no claim noticed would mean that the claim says nothing about it.
+On a small world, a few seeds. The claims are the findings' own, but for bars that fit so small a
+world, and but for three that stand for what `transfer` and `layers` take for granted (`all`
+transfers; so do prompted teachers; what is frozen stays). Each holds on the sound laboratory, and
+fails once one line of minisub, its `guards`, is broken. A break that no claim noticed would mean
+that the claim says nothing about it.
 """
 
 import shutil
