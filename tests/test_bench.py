@@ -1,11 +1,12 @@
 """The benchmark: what it counts, and that its contenders do the same work."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from minisub import bench, peers
+from minisub import bench, cli, peers
 from minisub.arm import Arm, Config
 from minisub.divergence import divergence_only
 from minisub.findings import FINDINGS
@@ -79,6 +80,25 @@ def test_a_race_of_one_round() -> None:
     for _, ratio, bar in bench.judged(found, own, {"ours": 1.0, "plain": 5.0}):
         assert ratio > 0
         assert bar >= 0.35
+
+
+@pytest.mark.parametrize(("slower", "status"), [(3.5, 0), (1.5, 1)])
+def test_bench_ends_with_1_where_it_misses_its_mark(
+    slower: float, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All contenders `slower` times as slow; the table goes where it belongs."""
+    seconds = {name: [1.0 if "minisub" in name else slower] for name in peers.CONTENDERS}
+    found = {"seconds": seconds, "memory": dict.fromkeys(seconds, 1.0), "missing": []}
+    monkeypatch.setattr(bench, "race", lambda **_: found)
+    monkeypatch.setattr(bench, "machine", lambda: {"large": 2e9, "own": 1e9, "flops": 5e8})
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- bench -->\nold\n<!-- end -->\nafter\n")
+    assert cli.main(["bench", "--quick", "--into", str(page)]) == status
+    text = page.read_text()
+    assert text.startswith("before\n<!-- bench -->\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "old" not in text
+    assert f"| {peers.PLAIN} | {slower * 1e3:.2f} |" in text
 
 
 def test_a_ratio_is_of_the_same_round() -> None:

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from minisub import measure, plots, stats
+from minisub.findings.finding import retains
 from minisub.result import Claim, Result, of, read
 from minisub.store import MinisubError
 from minisub.tables import span, told
@@ -244,3 +245,23 @@ def test_the_jackknife_is_about_the_statistic_itself() -> None:
     assert float(np.mean(values)) == pytest.approx(rank(range(4)))
     assert stats.jackknife(rank, 1) != stats.jackknife(rank, 1)  # one seed: NaN, no error
     assert np.isnan(stats.rank_correlation([1, 1, 1], [1, 2, 3]))
+
+
+@pytest.mark.parametrize(("whole", "verdict"), [(1.0, "held"), (0.0, "undecided")])
+def test_a_share_of_what_may_be_nothing_decides_nothing(whole: float, verdict: str) -> None:
+    """The arm retains all of a whole that transfers, or of one that does not."""
+    noise = [-0.02, 0.03, 0.01, -0.01]
+    rows = [
+        {
+            "seed": seed,
+            "arm": arm,
+            "of": "all",
+            "transfer": whole + x,
+            "retained": 1.0,
+            "biases": [],
+        }
+        for seed, x in enumerate(noise)
+        for arm in ("all", "part")
+    ]
+    result = Result("f", {}, {}, rows)
+    assert retains("part", low=0.9).judge(result)["verdict"] == verdict

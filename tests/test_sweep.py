@@ -4,11 +4,10 @@ import csv
 import json
 import os
 import signal
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,6 +130,21 @@ def test_a_killed_process_costs_what_was_in_flight(
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
 
 
+def test_a_cluster_that_is_gone_is_one_line(study: Study, store: Store) -> None:
+    """Dask then cancels what it was to do."""
+
+    class Gone(Executor):
+        def submit(self, *_: object, **__: object) -> Future[Any]:  # type: ignore[override]
+            future: Future[Any] = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    with pytest.raises(MinisubError, match="the cluster is gone") as error:
+        sweep(study, GRID, [100], store, Gone())
+    assert "\n" not in str(error.value)
+
+
 def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
     study: Study, plain: Sweep, store: Store
 ) -> None:
@@ -142,16 +156,16 @@ def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
         distributed.Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
+        ticks: list[int] = []
 
-        def kill() -> None:
-            time.sleep(1)
-            os.kill(pids[0], signal.SIGKILL)
+        def tick() -> None:
+            ticks.append(1)
+            if len(ticks) == 32:  # half-way
+                os.kill(pids[0], signal.SIGKILL)
 
-        killer = threading.Thread(target=kill)
-        killer.start()
         grid = {**GRID, "student.beta1": [0.9, 0.8, 0.7, 0.6]}
-        found = sweep(study, grid, [100, 101], store, client.get_executor())
-        killer.join()
+        found = sweep(study, grid, [100, 101], store, client.get_executor(), tick=tick)
+    assert len(ticks) == 64
     same = [r for r in found.rows if r["student.beta1"] == 0.9]
     assert len(found.rows) == 4 * len(plain.rows)  # 64 jobs
     for a, b in zip(same, plain.rows, strict=True):
