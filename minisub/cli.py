@@ -108,7 +108,8 @@ def _list() -> int:
     return 0
 
 
-def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -> None:
+def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -> int:
+    """How many bases are missing, which is said as well."""
     from minisub.study import missing_bases
 
     missing = missing_bases(studies, seeds, store)
@@ -120,6 +121,7 @@ def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -
             f"(up to {len(missing)} in all).",
             file=sys.stderr,
         )
+    return len(missing)
 
 
 def _perform(
@@ -215,12 +217,11 @@ def _sweep(command: Sweep) -> int:
         study = replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
     settings = sweep.parse(study.config, command.set)
     points = sweep.points(study, settings)
-    jobs = len(points) * len(seeds)
     if out := sweep.left_out(study, settings):
         print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
     writable("--out", command.out)
     store = a_store(command.store)
-    _say_bases([at for _, at in points], seeds, store)
+    jobs = len(points) * len(seeds) + _say_bases([at for _, at in points], seeds, store)
     with (
         sweep.cluster(command.cluster) as executor,
         tqdm(total=jobs, unit="job", leave=False) as bar,
@@ -322,5 +323,8 @@ def _bases(command: Bases) -> int:
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. What a terminal cannot show is shown as a code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

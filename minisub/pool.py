@@ -1,11 +1,12 @@
 """Jobs over several processes, with progress, and without orphans when the parent is killed."""
 
+import contextlib
 import io
 import multiprocessing as mp
 import os
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -33,7 +34,7 @@ def run(
     """
     alone = workers is None and len(items) == 1
     workers = min(workers or CORES, len(items))
-    if workers <= 1 or not _can_travel(job):
+    if workers <= 1 or not can_travel(job):
         before, threads = torch.get_num_threads(), min(CORES, THREADS) if alone else 1
         try:
             if workers <= 1:  # in this thread: torch gives others no second one
@@ -68,6 +69,17 @@ def run(
             listener.join()
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """For work beside other work; torch has as many threads as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def spread(job: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     """[job(item) for item in items], by as many threads as torch has here, with one each.
 
@@ -94,7 +106,8 @@ class _Traveller(pickle.Pickler):
         return NotImplemented
 
 
-def _can_travel(job: Callable[..., Any]) -> bool:
+def can_travel(job: Any) -> bool:
+    """Whether another process can be sent this."""
     try:
         _Traveller(io.BytesIO()).dump(job)
     except (pickle.PicklingError, AttributeError, TypeError):

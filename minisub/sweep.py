@@ -14,13 +14,19 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from minisub import base, pool, stats
 from minisub.arm import Config, changed
@@ -182,8 +188,7 @@ class Sweep:
 
 def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list[Json]:
     """One point of the grid on one seed: its rows of the table."""
-    torch.set_num_threads(1)  # a worker a core
-    with _blamed(f"seed {seed} with {_told(point)}"):
+    with pool.one_thread(), _blamed(f"seed {seed} with {_told(point)}"):
         [found] = run_seed([study], store, seed, device=device)
     return [
         {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
@@ -192,8 +197,7 @@ def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list
 
 
 def _base(how: Pretraining, store: Store, seed: int, device: str) -> None:
-    torch.set_num_threads(1)
-    with _blamed(f"the base of seed {seed}"):
+    with pool.one_thread(), _blamed(f"the base of seed {seed}"):
         base.load(how, seed, store, device)
 
 
@@ -218,17 +222,23 @@ def sweep(
 ) -> Sweep:
     """Run a study at every combination of settings, on every seed. `tick()` after each job.
 
+    Bases that are missing are jobs too, and come first.
+
     `executor` is any of `concurrent.futures`, such as `dask.distributed.Client().get_executor()`;
     its workers must reach the store's folder. By default a pool of `workers` processes of one
-    thread each, which is made anew when one of them is killed.
+    thread each, which is made anew when one of them is killed; threads of this one for a study that
+    cannot be sent to others, such as one with a lambda.
     """
+    if executor is None and not pool.can_travel(study):
+        with ThreadPoolExecutor(workers or pool.CORES) as threads:
+            return sweep(study, settings, seeds, store, threads, None, tick, device)
     store, grid = store or Store.default(), points(study, settings)
     # A base that several points need is made once, before any of them.
     first = [
         functools.partial(_base, how, store, seed, device)
         for how, seed in missing_bases([s for _, s in grid], seeds, store)
     ]
-    _each(first, executor, workers, lambda: None)
+    _each(first, executor, workers, tick)
     jobs = [functools.partial(job, s, p, store, seed, device) for p, s in grid for seed in seeds]
     rows = _each(jobs, executor, workers, tick)
     return Sweep(

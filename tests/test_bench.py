@@ -106,6 +106,7 @@ def test_a_ratio_is_of_the_same_round() -> None:
     assert bench.ratios(seconds, "a", "b") == (3.0, 1.0, 3.0)
 
 
+@pytest.mark.filterwarnings("ignore:HookedTransformer is deprecated")
 @pytest.mark.parametrize("name", [n for n in peers.CONTENDERS if n not in (peers.MANY, peers.AUTO)])
 def test_every_contender_that_is_installed_takes_steps(name: str) -> None:
     modules, make, _ = peers.CONTENDERS[name]

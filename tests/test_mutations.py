@@ -244,6 +244,7 @@ MUTATIONS = [
         retains("unembedding", high=0.15),
         not_frozen,
         arms(Arm("unembedding", trains={"W_U": 1.0})),
+        seeds=6,
     ),
     Mutation(
         "persona left in the student's prompt",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from minisub import divergence, plots
 from minisub.arm import Arm, Config
@@ -128,6 +129,33 @@ def test_a_killed_process_costs_what_was_in_flight(
     assert killed
     for a, b in zip(found.rows, plain.rows, strict=True):
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_a_study_with_a_lambda_runs_in_threads(study: Study, store: Store) -> None:
+    arms = [Arm("all"), Arm("odd", mask=lambda data: data.position % 2 == 1)]
+    threads = torch.get_num_threads()
+    found = sweep(replace(study, arms=arms), {"student.lr": [1e-3, 2e-3]}, [100], store)
+    assert len(found.rows) == 4
+    assert torch.get_num_threads() == threads
+
+
+def test_missing_bases_are_counted(study: Study, tmp_path: Path) -> None:
+    """They take longest, and a bar that stood still would look like a sweep that does."""
+    ticks: list[int] = []
+    training = study.config.pretraining.training
+    shorter = replace(
+        study.config.pretraining, training=replace(training, steps=training.steps - 1)
+    )
+    changed = replace(study, config=replace(study.config, pretraining=shorter))
+    sweep(
+        changed,
+        {"student.lr": [1e-3, 2e-3]},
+        [100],
+        Store(tmp_path),
+        ThreadPoolExecutor(1),
+        tick=lambda: ticks.append(1),
+    )
+    assert len(ticks) == 3
 
 
 def test_a_cluster_that_is_gone_is_one_line(study: Study, store: Store) -> None:
