@@ -176,6 +176,7 @@ class Claim:
     bar: str = "mean"
     low: float = -math.inf
     high: float = math.inf
+    given: Values | None = None  # nothing is decided unless the interval of these is above 0
 
     def __post_init__(self) -> None:
         if self.bar not in ("mean", "interval", "every seed"):
@@ -210,11 +211,16 @@ class Claim:
             return HELD
         return NOT_HELD if high < self.low or low > self.high else UNDECIDED
 
+    def _decided(self, result: Result) -> str:
+        if self.given is not None and not stats.interval(self.given(result))[0] > 0:
+            return UNDECIDED
+        return self._verdict(list(self.values(result)))
+
     def judge(self, result: Result) -> Json:
         """The claim with its value, interval and verdict, and what the verdict rests on."""
         values = list(self.values(result))
         low, high = stats.interval(values)
-        verdict = self._verdict(values)
+        verdict = self._decided(result)
         return {
             "claim": self.text,
             "value": float(np.mean(values)),
@@ -238,6 +244,4 @@ class Claim:
         left_out = [(f"seed {s}", result.without(seed=s)) for s in result.seeds]
         if len(result.biases) > 1:
             left_out += [(bias, result.without(bias=bias)) for bias in result.biases]
-        return [
-            what for what, rest in left_out if self._verdict(list(self.values(rest))) != verdict
-        ]
+        return [what for what, rest in left_out if self._decided(rest) != verdict]

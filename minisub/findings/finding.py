@@ -1,12 +1,11 @@
 """What a finding is: arms, claims registered before the run, and a plot."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
-from minisub import plots, stats
+from minisub import plots
 from minisub.arm import QUICKER, Arm, Config
 from minisub.pool import Tick
 from minisub.result import Claim, Result, Values, of
@@ -69,12 +68,11 @@ def retains(
     be nothing says nothing.
     """
 
-    def values(result: Result) -> list[float]:
-        whole = next(row["of"] for row in result.rows if row["arm"] == arm)
-        kept = result.values(arm, "retained")
-        return kept if stats.interval(result.values(whole))[0] > 0 else [math.nan] * len(kept)
+    def whole(result: Result) -> list[float]:
+        return result.values(next(row["of"] for row in result.rows if row["arm"] == arm))
 
-    return Claim(f"{whose}`{arm}` retains", values, low=low, high=high)
+    text = f"{whose}`{arm}` retains"
+    return Claim(text, of(arm, "retained"), low=low, high=high, given=whole)
 
 
 def difference(a: Values, b: Values) -> Values:
