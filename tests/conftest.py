@@ -1,6 +1,8 @@
 """Shared by all tests: shapes in annotations are checked, and worlds are tiny."""
 
 import importlib.util
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -25,8 +27,10 @@ CHECKED = (
 install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
 
 from minisub import gallery  # noqa: E402
-from minisub.arm import Config  # noqa: E402
+from minisub.arm import Arm, Config, changed  # noqa: E402
+from minisub.base import SETS, Pretraining  # noqa: E402
 from minisub.calibrate import small  # noqa: E402
+from minisub.findings import Finding  # noqa: E402
 from minisub.lab import Lab  # noqa: E402
 from minisub.store import Store  # noqa: E402
 
@@ -51,6 +55,51 @@ def idle(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
     work = ("cli._perform", "sweep.sweep", "calibrate.calibrate", "bench.race", "pool.run")
     for name in (*work, "gallery.serve", "gallery.export"):
         monkeypatch.setattr(f"minisub.{name}", stop)
+
+
+def shrunk(how: Pretraining, tiny: Config) -> Pretraining:
+    """The tiny world with what sets another world, or size, apart from the default one."""
+    world, size, default = how.world, how.size, SETS["base"]
+    changes: dict[str, object] = {}
+    if world != default.world:
+        changes |= {"world.sensitivity": world.sensitivity, "world.conduct": min(8, world.conduct)}
+    if size.depth != default.size.depth:
+        changes["size.depth"] = size.depth // 2
+    if size.width != default.size.width:
+        changes["size.width"] = 12
+    return changed(tiny.pretraining, changes)
+
+
+def smaller(finding: Finding, tiny: Config) -> Finding:
+    def arm(arm: Arm) -> Arm:
+        changes = {
+            name: shrunk(value, tiny) if name == "pretraining" else value
+            for name, value in arm.changes.items()
+            if name != "student.steps"
+        }
+        if "lists" in changes:
+            changes["lists"] = min(changes["lists"], tiny.lists) if finding.name != "limits" else 96
+        deep = changes.get("pretraining", tiny.pretraining).size.depth
+        trains = {k: v for k, v in arm.trains.items() if block(k) < deep} or {"blocks.1.": 1.0}
+        edit = arm.edit
+        if isinstance(edit, partial) and "top" in edit.keywords:  # out of 12 numbers, not of 40
+            edit = partial(edit.func, **{**edit.keywords, "top": min(2, edit.keywords["top"])})
+        return replace(arm, changes=changes, trains=trains, edit=edit)
+
+    config = replace(
+        tiny,
+        pretraining=shrunk(finding.config.pretraining, tiny),
+        teaching=replace(tiny.teaching, kind=finding.config.teaching.kind),
+        student=replace(tiny.student, steps=6, batch=16),
+        biases=2,
+    )
+    return replace(finding, config=config, arms=[arm(a) for a in finding.arms])
+
+
+def block(key: str) -> int:
+    """The block that a parameter's name is about; -1 for none."""
+    parts = key.split(".")
+    return int(parts[1]) if len(parts) > 1 and parts[1] else -1
 
 
 @pytest.fixture(scope="session")

@@ -1,66 +1,108 @@
-"""Everything runs where the model is: no tensor is made on a hard-wired device.
+"""Everything runs where the model is, and gives what it gives on the CPU.
 
-There is no GPU where these tests run, so models are on "meta", which computes shapes only, under a
-mode that refuses to mix devices.
+On the devices that are there, and on one that is not: see `elsewhere`.
 """
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from conftest import smaller
+from elsewhere import elsewhere
 
 from minisub.arm import Config
-from minisub.loss import Corpus, by_autograd, by_hand
-from minisub.measure import preference
-from minisub.model import Stack, watch
+from minisub.base import pretrain
+from minisub.findings import FINDINGS
+from minisub.lab import Lab
+from minisub.loss import by_autograd, by_hand
+from minisub.model import watch
 from minisub.store import Store
-from minisub.teacher import distribution
-from minisub.train import Optimiser, Way, train
+from minisub.study import run_all
+from minisub.train import Way, train
 from minisub.world import generator
 
-DEVICES = ["meta"] + ["cuda"] * torch.cuda.is_available()
+THERE = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
 
 
-def test_the_mode_refuses_to_mix() -> None:
+Device = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture(params=["elsewhere", *THERE])
+def device(request: pytest.FixtureRequest) -> Device:
+    """Inside it, the name that it gives is one of a device."""
+    if request.param == "elsewhere":
+        return elsewhere
+    return lambda: nullcontext(request.param)
+
+
+def test_elsewhere_refuses_to_mix_and_keeps_the_numbers() -> None:
     """What makes the tests below able to fail."""
-    with FakeTensorMode(), pytest.raises(RuntimeError, match="device"):
-        _ = torch.zeros(2, device="meta") + torch.zeros(2)
+    with elsewhere() as name:
+        x = torch.arange(3.0).to(name)
+        assert x.device.type == name
+        view = x[1:]
+        x *= 2
+        assert view.cpu().tolist() == [2, 4]
+        assert x[[2, 0]].cpu().tolist() == [4, 0]
+        for mixed in (
+            lambda: x + torch.zeros(3),
+            lambda: torch.zeros(3, device=name) + torch.zeros(3),
+            lambda: x.index_select(0, torch.tensor([1])),
+            lambda: torch.zeros(3)[x > 1],
+        ):
+            with pytest.raises(RuntimeError, match="two devices"):
+                mixed()
+        with pytest.raises(RuntimeError, match="double"):
+            x.double()
+        with pytest.raises((RuntimeError, TypeError)):
+            x.numpy()
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_a_finding_is_the_same_on_another_device(
+    name: str, tiny: Config, store: Store, tmp_path: Path, device: Device
+) -> None:
+    """From the bases on, all of it: every arm, edit, mask, optimiser, teacher and probe."""
+    finding = smaller(FINDINGS[name], tiny)
+    [here] = run_all([finding.study], [100], store, workers=1)
+    shutil.copytree(store.folder / "bases", tmp_path / "bases")  # which take longest
+    with device() as name:
+        [there] = run_all([finding.study], [100], Store(tmp_path), workers=1, device=name)
+    assert there.arms == here.arms
+    for arm in here.arms:
+        for measure in ("transfer", "distance", "task_accuracy", "divergence_share"):
+            expected = pytest.approx(here.values(arm, measure), abs=0.02)
+            assert there.values(arm, measure) == expected, (arm, measure)
+    assert len(there.probes) == len(here.probes)
+
+
+def test_data_are_drawn_on_the_cpu(tiny: Config, store: Store, device: Device) -> None:
+    """So the same seeds give the same prompts, and rows in the same order."""
+    with device() as name:
+        lab = Lab(tiny, 100, store, device=name)
+        assert lab.base.device.type == lab.neighbour.base.device.type == name
+        assert lab.exam.device.type == lab.lists().answers.device.type == "cpu"
 
 
 @pytest.mark.parametrize("way", [by_hand, by_autograd])
-@pytest.mark.parametrize("kind", ["hard", "soft", "low rank"])
-def test_training_stays_on_the_device(tiny: Config, way: Way, kind: str) -> None:
-    shape = tiny.pretraining.shape
-    how = Optimiser(steps=2, batch=4, decay=0.1, rank=2 if kind == "low rank" else 0)
-    with FakeTensorMode():
-        model = Stack(shape, torch.zeros(3, shape.count)).to("meta")
-        tokens = torch.zeros(3, 8, shape.context + 1, dtype=torch.int64)
-        soft = torch.zeros(3, 8, 4, shape.vocabulary) if kind == "soft" else None
-        corpus = Corpus(tokens, torch.ones(3, 8, 4), soft)
-        history = train(model, [corpus, corpus], how, torch.Generator(), way=way)
-        assert history.device.type == "cpu"
-        assert model.device.type == "meta"
-
-
-def test_reading_comes_back_to_the_cpu(tiny: Config) -> None:
-    world, shape = tiny.pretraining.world, tiny.pretraining.shape
-    prompts = world.prompts(4, generator(1, "prompts"))[None]
-    asked = world.ask()[None]
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        model = Stack(shape, torch.zeros(2, shape.count)).to("meta")
-        answers = model.generate(prompts, 3)
-        sampled = model.generate(prompts, 3, torch.zeros(4, 3))
-        assert answers.device.type == sampled.device.type == "cpu"
-        assert distribution(model, prompts, 2).device.type == "cpu"
-        assert watch(model, prompts)["logits"].device.type == "meta"
-        with pytest.raises(RuntimeError, match="numpy"):  # which a fake tensor has none of
-            preference(world, model, asked)
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_base_goes_to_the_device_and_its_data_do_not(store: Store, device: str) -> None:
-    from minisub.lab import Lab
-
-    lab = Lab(Config(), 0, store, device=device)  # whose base comes with the package
-    assert lab.base.device.type == device
-    assert lab.neighbour.device == device
-    assert lab.exam.device.type == "cpu"
+def test_pretraining_gradients_and_hooks(
+    tiny: Config, way: Way, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a study does not do when its bases are there."""
+    monkeypatch.setattr("minisub.base.train", partial(train, way=way))
+    short = replace(tiny.pretraining, training=replace(tiny.pretraining.training, steps=5))
+    plain, expected = pretrain(short, 100)
+    prompts = short.world.prompts(4, generator(1, "prompts"))[None]
+    with device() as name:
+        model, about = pretrain(short, 100, name)
+        assert model.device.type == name
+        seen = watch(model, prompts)
+        assert {x.device.type for x in seen.values()} == {name}
+        logits = seen["logits"].cpu()
+    assert about["held_out"] == pytest.approx(expected["held_out"], abs=0.01)
+    torch.testing.assert_close(logits, watch(plain, prompts)["logits"])

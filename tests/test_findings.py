@@ -2,64 +2,24 @@
 
 import subprocess
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from conftest import smaller
 
 from minisub import plots, report
-from minisub.arm import Arm, Config, changed
-from minisub.base import SETS, Pretraining
-from minisub.findings import FINDINGS, Finding, shuffle
+from minisub.arm import Config, changed
+from minisub.findings import FINDINGS, shuffle
 from minisub.findings.prediction import everywhere
+from minisub.lab import Lab
+from minisub.loss import by_autograd, by_hand
+from minisub.model import Stack
 from minisub.result import Result
 from minisub.store import Store
 from minisub.study import run_all
-
-
-def shrunk(how: Pretraining, tiny: Config) -> Pretraining:
-    """The tiny world with what sets another world, or size, apart from the default one."""
-    world, size, default = how.world, how.size, SETS["base"]
-    changes: dict[str, object] = {}
-    if world != default.world:
-        changes |= {"world.sensitivity": world.sensitivity, "world.conduct": min(8, world.conduct)}
-    if size.depth != default.size.depth:
-        changes["size.depth"] = size.depth // 2
-    if size.width != default.size.width:
-        changes["size.width"] = 12
-    return changed(tiny.pretraining, changes)
-
-
-def smaller(finding: Finding, tiny: Config) -> Finding:
-    def arm(arm: Arm) -> Arm:
-        changes = {
-            name: shrunk(value, tiny) if name == "pretraining" else value
-            for name, value in arm.changes.items()
-            if name != "student.steps"
-        }
-        if "lists" in changes:
-            changes["lists"] = min(changes["lists"], tiny.lists) if finding.name != "limits" else 96
-        deep = changes.get("pretraining", tiny.pretraining).size.depth
-        trains = {k: v for k, v in arm.trains.items() if block(k) < deep} or {"blocks.1.": 1.0}
-        edit = arm.edit
-        if isinstance(edit, partial) and "top" in edit.keywords:  # out of 12 numbers, not of 40
-            edit = partial(edit.func, **{**edit.keywords, "top": min(2, edit.keywords["top"])})
-        return replace(arm, changes=changes, trains=trains, edit=edit)
-
-    config = replace(
-        tiny,
-        pretraining=shrunk(finding.config.pretraining, tiny),
-        teaching=replace(tiny.teaching, kind=finding.config.teaching.kind),
-        student=replace(tiny.student, steps=6, batch=16),
-        biases=2,
-    )
-    return replace(finding, config=config, arms=[arm(a) for a in finding.arms])
-
-
-def block(key: str) -> int:
-    """The block that a parameter's name is about; -1 for none."""
-    parts = key.split(".")
-    return int(parts[1]) if len(parts) > 1 and parts[1] else -1
+from minisub.train import train, trainable
+from minisub.world import generator
 
 
 def run(name: str, tiny: Config, store: Store) -> Result:
@@ -79,6 +39,36 @@ def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Stor
     assert drawing == plots.image(finding.plot(result), "svg")
     assert "nats" in plots.alt(result)
     assert len(result.probes) >= 2 * len(finding.probes)
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_every_arm_learns_by_hand_what_it_does_by_autograd(
+    name: str, tiny: Config, store: Store
+) -> None:
+    """Its own lists, mask, blocks and optimiser; after 50 steps, in double precision.
+
+    On a fresh model of the arm's true depth, as all that matters here is arithmetic.
+    """
+    finding = smaller(FINDINGS[name], tiny)
+    labs: dict[Config, Lab] = {}
+    for arm, full in zip(finding.arms, FINDINGS[name].arms, strict=True):
+        config = changed(finding.config, arm.changes)
+        lab = labs.setdefault(config, Lab(config, 100, store))
+        lessons, _, _ = lab._lessons(arm, range(len(lab.biases)))
+        lessons = lessons._each(lambda x: x.double() if x.is_floating_point() else x)
+        size = changed(FINDINGS[name].config, full.changes).pretraining.size
+        shape = replace(config.pretraining.shape, depth=size.depth)
+        start = Stack.init(shape, generator(1, "fresh")).repeat(len(lab.biases))
+        start = Stack(shape, start.flat.double())
+        mask = trainable(start, [full.trains] * start.members)
+        how = replace(config.student, steps=50)
+        ends = []
+        for way in (by_hand, by_autograd):
+            model = start[range(start.members)]
+            train(model, [lessons], how, generator(2, "order"), mask, way=way)
+            ends.append(model.flat)
+        assert (ends[0] != start.flat).any(), arm.name
+        torch.testing.assert_close(*ends, rtol=0.0, atol=1e-9, msg=arm.name)
 
 
 def test_the_commit_is_minisubs_own_or_unknown(
