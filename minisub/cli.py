@@ -280,26 +280,33 @@ MARKED = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
 def _bench(command: Bench) -> int:
     import tempfile
 
-    from minisub import bench
+    from minisub import bench, costs
 
-    if command.into and not (
-        command.into.is_file() and MARKED.search(command.into.read_text(errors="replace"))
-    ):
-        raise MinisubError(f"--into is {command.into}, allowed: a file with <!-- bench --> lines")
+    def page(file: Path) -> str:
+        try:
+            text = file.read_text("utf8")
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not MARKED.search(text):
+            raise MinisubError(f"--into is {file}, allowed: a file with <!-- bench --> lines")
+        return text
+
+    if command.into:
+        page(command.into)
+        writable("--into", command.into.parent)
     with tqdm(desc="turns", unit="turn", leave=False) as bar, tempfile.TemporaryDirectory() as new:
-        found, machine = bench.race(tick=bar.update), bench.machine()
-        grown, seeds = [], None
-        if not command.quick:
-            grown = bench.growth(bar.update)
-            seeds = bench.whole_seed(Path(new), bar.update)
-    table, short = bench.markdown(found, machine, grown, seeds), False
+        found, machine = bench.race(tick=bar.update), costs.machine()
+        more = None if command.quick else bench.beside(Path(new), bar.update)
+    table, short = bench.markdown(found, machine, more), False
     print(table)
-    for what, ratio, least in bench.judged(found, machine, seeds):
+    for what, ratio, least in bench.judged(found, machine, more):
         short |= ratio < least
         print(f"{'missed ' if ratio < least else 'reached'}  {what}: {ratio:.2f} x, bar {least:g}")
+    for name in found["missing"]:
+        print(f"unknown  {name}: not installed (extra `bench`), so not compared")
     if command.into:
-        text = command.into.read_text("utf8")
-        write(command.into, MARKED.sub(lambda m: m[1] + "\n" + table + "\n" + m[2], text).encode())
+        text = MARKED.sub(lambda m: m[1] + "\n" + table + "\n" + m[2], page(command.into))
+        write(command.into, text.encode())
     return 1 if short else 0
 
 

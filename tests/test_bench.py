@@ -1,16 +1,20 @@
 """The benchmark: what it counts, and that its contenders do the same work."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from minisub import bench, cli, peers
+from minisub import bench, cli, costs, peers
 from minisub.arm import Arm, Config
+from minisub.base import Pretraining
 from minisub.divergence import divergence_only
 from minisub.findings import FINDINGS
-from minisub.model import Shape
+from minisub.model import Shape, Stack
+from minisub.store import Json, Store
+from minisub.study import Study, missing_bases
 from minisub.world import generator
 
 SHAPE = Shape(width=8, depth=2, heads=2, mlp=16, vocabulary=12, context=9)
@@ -24,7 +28,7 @@ def test_products_are_those_of_a_step() -> None:
     first = 2 * SHAPE.width * 3 * SHAPE.width * tokens  # the first block's input needs no gradient
     attention = 3 * SHAPE.depth * 2 * 2 * tokens * SHAPE.context * SHAPE.width
     read = 2 * 2 * predicted * SHAPE.width * SHAPE.vocabulary
-    assert bench.flops(SHAPE, 4, SHAPE.context) == usual - first + attention + read
+    assert costs.flops(SHAPE, 4, SHAPE.context) == usual - first + attention + read
 
 
 def test_plain_torch_reads_no_further_than_it_may() -> None:
@@ -40,7 +44,7 @@ def test_plain_torch_reads_no_further_than_it_may() -> None:
 
 def test_a_step_costs_less_the_higher_its_lowest_block() -> None:
     shape, predicted = Config().pretraining.shape, 8
-    each = [bench.flops(shape, 32, predicted, lowest) for lowest in range(shape.depth + 1)]
+    each = [costs.flops(shape, 32, predicted, lowest) for lowest in range(shape.depth + 1)]
     assert each == sorted(each, reverse=True)
     assert each[-1] == 2 * 2 * 32 * predicted * shape.width * shape.vocabulary  # W_U, twice
 
@@ -56,9 +60,9 @@ def test_all_findings_are_counted_once() -> None:
     ]
     finding = replace(FINDINGS["shuffle"], arms=arms, claims=(), config=config)
     steps = config.student.steps
-    whole = bench.everything([finding.study, finding.study])
+    whole = costs.everything([finding.study, finding.study])
     assert (whole["students"], whole["steps"]) == (8, 8 * steps)
-    assert whole["flops"] == 8 * steps * bench.flops(config.pretraining.shape, 32, 8)
+    assert whole["flops"] == 8 * steps * costs.flops(config.pretraining.shape, 32, 8)
 
 
 def test_contenders_have_as_many_weights_to_move() -> None:
@@ -74,10 +78,15 @@ def test_a_race_of_one_round() -> None:
     for name in (peers.MANY, peers.ONE, peers.PLAIN):
         assert found["seconds"][name][0] > 0
         assert found["memory"][name] > 50
-    own = bench.machine()
-    text = bench.markdown(found, own, [{"what": "depth", "value": 2, "seconds": 0.001}], None)
+    own = costs.machine()
+    row = {"what": "depth", "value": 2, "seconds": 0.001}
+    more = {"kinds": {"a kind": 0.5}, "steps": [row], "studies": [row]}
+    more["seeds"] = {"ours": 1.0, "plain": 5.0}
+    text = bench.markdown(found, own, more)
     assert "| depth | 2 | 1.00 |" in text
-    for _, ratio, bar in bench.judged(found, own, {"ours": 1.0, "plain": 5.0}):
+    assert "| depth | 2 | 0.0 |" in text
+    assert "| a kind | 50% |" in text
+    for _, ratio, bar in bench.judged(found, own, more):
         assert ratio > 0
         assert bar >= 0.35
 
@@ -90,7 +99,7 @@ def test_bench_ends_with_1_where_it_misses_its_mark(
     seconds = {name: [1.0 if "minisub" in name else slower] for name in peers.CONTENDERS}
     found = {"seconds": seconds, "memory": dict.fromkeys(seconds, 1.0), "missing": []}
     monkeypatch.setattr(bench, "race", lambda **_: found)
-    monkeypatch.setattr(bench, "machine", lambda: {"large": 2e9, "own": 1e9, "flops": 5e8})
+    monkeypatch.setattr(costs, "machine", lambda: {"large": 2e9, "own": 1e9, "flops": 5e8})
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- bench -->\nold\n<!-- end -->\nafter\n")
     assert cli.main(["bench", "--quick", "--into", str(page)]) == status
@@ -99,6 +108,46 @@ def test_bench_ends_with_1_where_it_misses_its_mark(
     assert text.endswith("<!-- end -->\nafter\n")
     assert "old" not in text
     assert f"| {peers.PLAIN} | {slower * 1e3:.2f} |" in text
+
+
+def test_a_profile_is_shares_of_the_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    shares = costs.profiled(2)
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(0 < share < 0.95 for share in shares.values())
+    assert max(shares, key=lambda kind: shares[kind]) == "matrix products"
+
+
+def test_a_study_grows_by_one_dial_at_a_time(
+    tiny: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each is the finding's own study, with bases that are there before the clock runs."""
+    seen: list[tuple[Config, int, bool]] = []
+
+    def run(study: Study, seeds: Sequence[int], store: Store) -> None:
+        there = not missing_bases([study], seeds, store)
+        seen.append((study.config, len(seeds), there))
+
+    def blank(how: Pretraining, seed: int, device: str) -> tuple[Stack, Json]:
+        return Stack(how.shape, torch.zeros(1, how.shape.count)), {}
+
+    monkeypatch.setattr(Study, "run", run)
+    monkeypatch.setattr(
+        "minisub.base.pretrain",
+        lambda how, seed, device: (Stack(how.shape, torch.zeros(1, how.shape.count)), {}),
+    )
+    monkeypatch.setattr("minisub.pool.CORES", 1)
+    rows = costs.whole(tmp_path)
+    assert len(rows) == len(seen) == 15
+    assert all(there for _, _, there in seen)
+    for row, (config, seeds, _) in zip(rows, seen, strict=True):
+        value = {
+            "seeds": seeds,
+            "biases a seed": config.biases,
+            "lists": config.lists,
+            "students' steps": config.student.steps,
+            "width": config.pretraining.size.width,
+        }
+        assert row["value"] == value[row["what"]]
 
 
 def test_a_ratio_is_of_the_same_round() -> None:

@@ -2,8 +2,13 @@
 
 import csv
 import json
+import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +19,9 @@ import torch
 
 from minisub import divergence, plots
 from minisub.arm import Arm, Config
-from minisub.base import load
-from minisub.lab import Lab
 from minisub.store import MinisubError, Store
 from minisub.study import Study
-from minisub.sweep import Sweep, full, left_out, parse, points, sweep
+from minisub.sweep import Sweep, cluster, full, left_out, parse, points, sweep
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,24 @@ GRID = {"student.rank": [0, 1], "lists": [32, 64], "student.lr": [1e-3, 2e-3]}
 def plain(study: Study, store: Store) -> Sweep:
     """In this process."""
     return sweep(study, GRID, [100, 101], store, ThreadPoolExecutor(1))
+
+
+def bases_of(store: Store, folder: Path) -> Store:
+    """A store with the same bases, which take long, and nothing else."""
+    shutil.copytree(store.folder / "bases", folder / "bases")
+    return Store(folder)
+
+
+def entries(store: Store) -> dict[str, int]:
+    """What the store has of students, and when it was written."""
+    found = (store.folder / "students").glob("*.json")
+    return {path.name: path.stat().st_mtime_ns for path in found}
+
+
+def same(found: Sweep, plain: Sweep) -> bool:
+    return [r["transfer"] for r in found.rows] == pytest.approx(
+        [r["transfer"] for r in plain.rows], abs=1e-4
+    )
 
 
 def test_the_table_has_every_point_seed_and_arm(plain: Sweep, tmp_path: Path) -> None:
@@ -100,14 +121,7 @@ def test_a_killed_process_costs_what_was_in_flight(
     study: Study, plain: Sweep, store: Store, tmp_path: Path
 ) -> None:
     """Its pool breaks and is made anew; the numbers are the same."""
-    new = Store(tmp_path)
-    for seed in (100, 101):  # what takes long is there
-        key = Lab(study.config, seed, store)
-        load(key.config.pretraining, seed, store)
-    for path in (store.folder / "bases").iterdir():
-        target = tmp_path / "bases" / path.name
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(path.read_bytes())
+    new = bases_of(store, tmp_path)
     killed: list[int] = []
 
     def kill() -> None:
@@ -127,8 +141,7 @@ def test_a_killed_process_costs_what_was_in_flight(
 
     found = sweep(study, GRID, [100, 101], new, workers=2, tick=tick)
     assert killed
-    for a, b in zip(found.rows, plain.rows, strict=True):
-        assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+    assert same(found, plain)
 
 
 def test_a_study_with_a_lambda_runs_in_threads(study: Study, store: Store) -> None:
@@ -198,6 +211,76 @@ def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
     assert len(found.rows) == 4 * len(plain.rows)  # 64 jobs
     for a, b in zip(same, plain.rows, strict=True):
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
+
+
+def test_a_sweep_that_was_killed_goes_on(
+    study: Study, plain: Sweep, store: Store, tmp_path: Path
+) -> None:
+    """The whole command, and at once: its workers end with it, and what they had done is kept."""
+    new = bases_of(store, tmp_path)
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=sweep, args=(study, GRID, [100, 101], new, None, 2))
+    process.start()
+    while len(entries(new)) < 5:
+        assert process.is_alive(), "it ended before it was killed"
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    time.sleep(1)
+    done = entries(new)
+    time.sleep(1)
+    assert entries(new) == done, "a worker goes on by itself"
+    found = sweep(study, GRID, [100, 101], new, ThreadPoolExecutor(1))
+    assert same(found, plain)
+    assert done.items() <= entries(new).items()
+
+
+def test_a_scheduler_that_is_killed_costs_what_was_in_flight(
+    study: Study, plain: Sweep, store: Store, tmp_path: Path
+) -> None:
+    dask = pytest.importorskip("dask", reason="Dask is not installed")
+    new = bases_of(store, tmp_path)
+    code = (
+        "import distributed, time\n"
+        "if __name__ == '__main__':\n"
+        "    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1,"
+        " dashboard_address=None)\n"
+        "    print(cluster.scheduler_address, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    (tmp_path / "scheduler.py").write_text(code)
+    running = subprocess.Popen(
+        [sys.executable, tmp_path / "scheduler.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 5:
+            os.killpg(running.pid, signal.SIGKILL)
+
+    try:
+        address = running.stdout.readline().strip()
+        with (
+            dask.config.set({"distributed.comm.timeouts.connect": "3s"}),
+            pytest.raises(MinisubError, match="the cluster is gone") as error,
+            cluster(address) as executor,
+        ):
+            sweep(study, GRID, [100, 101], new, executor, tick=tick)
+        assert "\n" not in str(error.value)
+    finally:
+        running.kill()
+        running.wait()
+        running.stdout.close()
+    done = entries(new)
+    assert len(done) >= 5
+    assert same(sweep(study, GRID, [100, 101], new, ThreadPoolExecutor(1)), plain)
+    assert done.items() <= entries(new).items()
 
 
 def test_settings_are_read_as_what_they_are_now(tiny: Config) -> None:
