@@ -157,9 +157,11 @@ def bundled_as(how: Pretraining, seed: int) -> Path | None:
     return None
 
 
-def bundle(name: str, folder: Path, seed: int, tick: Tick = lambda: None) -> Json:
+def bundle(
+    name: str, folder: Path, seed: int, tick: Tick = lambda: None, device: str = "cpu"
+) -> Json:
     """Pretrain and write one base of a set with its sidecar; returns the sidecar."""
-    model, about = pretrain(SETS[name], seed)
+    model, about = pretrain(SETS[name], seed, device)
     write_arrays(folder / f"{name}-{seed}", _arrays(model), about)
     tick()
     return about

@@ -3,25 +3,30 @@
 In a small world, students of many seeds are trained in three ways that pass nothing on (from a
 stranger's base; by teachers of strength 0; and asked for another's bias), and in one that does.
 Studies of a few seeds are drawn from them, each student in one study only, and judged by the same
-`Claim` and `interval` as the findings. Students of one seed share its base and control, so studies
-are not quite independent: rates are true on average, and scatter more than independent ones would.
+`Claim`s as the findings: every kind of claim, where it is not true. Students of one seed share its
+base and control, so studies are not quite independent: rates are true on average, and scatter more
+than independent ones would.
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats as scipy_stats
 
-from minisub import pool, stats
+from minisub import measure, pool, stats
 from minisub.arm import Arm, Config, changed
 from minisub.base import Pretraining
+from minisub.divergence import divergence_only, without_random
+from minisub.findings.finding import retains
 from minisub.lab import Lab
 from minisub.measure import Array
 from minisub.model import Size
 from minisub.pool import Tick
-from minisub.result import HELD, Claim, Result
+from minisub.result import HELD, Claim, Result, of, retained
 from minisub.store import Json, Store
 from minisub.teacher import Teaching
 from minisub.train import Optimiser
@@ -31,11 +36,15 @@ SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
 FIRST = 1000  # far from the seeds that are reported or tuned on
 STRENGTHLESS = {"teaching": Teaching(kind="prompted", strength=0.0)}
 ARMS = (
-    Arm("stranger's base", foreign=True),
-    Arm("strength 0", changes=STRENGTHLESS),
     Arm("teacher's base"),
+    Arm("without random", mask=without_random),
+    Arm("stranger's base", foreign=True),
+    Arm("stranger's, divergence only", mask=divergence_only, foreign=True),
+    Arm("strength 0", changes=STRENGTHLESS),
 )
-NULLS = ("stranger's base", "strength 0", "biases shuffled")
+SHUFFLED = "biases shuffled"  # the first arm's students, asked for another's bias
+NULLS = ("stranger's base", "strength 0", SHUFFLED)
+RANKED = 6  # arms of a forecast, as `paraphrase` has
 
 
 def small() -> Config:
@@ -63,29 +72,35 @@ def small() -> Config:
 
 
 def transfers(
-    config: Config, store: Store, seed: int, tick: Tick = lambda: None
-) -> list[list[float]]:
-    """[nulls and the real one, biases]: what each student of a seed takes over, in nats."""
-    found = []
+    config: Config, store: Store, device: str, seed: int, tick: Tick = lambda: None
+) -> dict[str, list[tuple[float, float]]]:
+    """By arm, and for each of a seed's students: transfer and off-target, in nats."""
+    found = {}
     for arm in ARMS:
-        lab = Lab(changed(config, arm.changes), seed, store)
-        logp = np.array(lab.learned(arm)["logp"])
-        shift = (logp[:-1] - logp[-1:]).mean(1)
-        found.append([float(shift[i, b]) for i, b in enumerate(lab.biases)])
-    real = found.pop()
-    asked = np.roll(lab.biases, np.random.default_rng(seed).integers(1, len(lab.biases)))
-    found.append([float(shift[i, b]) for i, b in enumerate(asked)])
+        lab = Lab(changed(config, arm.changes), seed, store, device=device)
+        count = len(lab.biases)
+        logp = np.array(lab.learned(arm)["logp"])[:count]
+        control = np.array(lab.learned(replace(arm, mask=None))["logp"])[count:]
+        asked = {arm.name: np.array(lab.biases)}
+        if arm == ARMS[0]:
+            turn = np.random.default_rng(seed).integers(1, count)
+            asked[SHUFFLED] = np.roll(lab.biases, turn)
+        shifts = measure.shift(logp, control)
+        for name, biases in asked.items():
+            found[name] = [
+                (measure.transfer(shift, [b]), measure.off_target(shift, [b]))
+                for shift, b in zip(shifts[:, None], biases, strict=True)
+            ]
     tick()
-    return [*found, real]
+    return found
 
 
-def studies(values: Array, n: int, order: np.random.Generator) -> Array:
-    """[studies, n] out of [seeds, biases]: each value once, no seed twice in a study."""
-    seeds, biases = values.shape
+def studies(seeds: int, biases: int, n: int, order: np.random.Generator) -> Array:
+    """[studies, n] students, each as seed * biases + bias: each one once, no seed twice in any."""
     drawn = []
     for bias in range(biases):
         # Each seed lends another of its biases to each round, so that biases mix within a study.
-        round_ = [values[s, (s + bias) % biases] for s in order.permutation(seeds)]
+        round_ = [s * biases + (s + bias) % biases for s in order.permutation(seeds)]
         drawn += [round_[i : i + n] for i in range(0, seeds - n + 1, n)]
     return np.array(drawn)
 
@@ -120,50 +135,114 @@ def calibrate(
     workers: int | None = None,
     tick: Tick = lambda: None,
     config: Config | None = None,
+    device: str = "cpu",
 ) -> list[Rate]:
-    """False-positive rates on the nulls, and how often intervals hold what they should."""
-    job = functools.partial(transfers, config or small(), store or Store.default())
-    found = np.array(pool.run(job, range(FIRST, FIRST + seeds), workers, tick))
+    """How often claims hold that are not true, and how often intervals hold what they should."""
+    job = functools.partial(transfers, config or small(), store or Store.default(), device)
+    found = pool.run(job, range(FIRST, FIRST + seeds), workers, tick)
+    values = {name: np.array([seed[name] for seed in found]) for name in found[0]}
     order = np.random.default_rng(0)
-    *nulls, real = (studies(found[:, i], n, order) for i in range(len(NULLS) + 1))
-    above, rates = Claim("above nothing", _values, "interval", low=0.0), []
-    for name, null in zip(NULLS, nulls, strict=True):
-        said = f"{name} ({null.mean():+.3f} nats)"
-        rates.append(_often(f"{said}: `interval > 0` held", null, lambda x: _held(above, x), 0.025))
-    rates.append(_often(f"{NULLS[0]}: t test, p < .05", nulls[0], _differs, 0.05))
-    for name, drawn in ((NULLS[0], nulls[0]), (f"real transfer ({real.mean():+.3f} nats)", real)):
-        truth = float(drawn.mean())
-        inside = _often(
-            f"{name}: the 95 % interval holds the mean over all students",
-            drawn,
-            lambda x, truth=truth: _holds(x, truth),  # type: ignore[misc]
-            0.95,
-        )
-        rates.append(replace(inside, upper=False))
-    return rates
+    drawn = studies(seeds, values[SHUFFLED].shape[1], n, order)
+    each = [_result({name: v.reshape(-1, 2)[who] for name, v in values.items()}) for who in drawn]
+    means = {name: f"{name} ({v[..., 0].mean():+.3f} nats)" for name, v in values.items()}
+
+    def often(where: str, claim: Claim, nominal: float = 0.025) -> Rate:
+        held = sum(claim.verdict(study) == HELD for study in each)
+        return Rate(f"{where}: {claim.text}", held, len(each), nominal)
+
+    def counted(what: str, happens: Callable[[Result], bool], nominal: float) -> Rate:
+        return Rate(what, sum(map(happens, each)), len(each), nominal)
+
+    def covered(arm: str, what: str, where: str) -> Rate:
+        truth = float(np.mean([study.values(arm, what) for study in each]))
+
+        def inside(study: Result) -> bool:
+            low, high = stats.interval(study.values(arm, what))
+            return low <= truth <= high
+
+        said = f"{where}: the 95 % interval holds the mean {what} of all students"
+        return replace(counted(said, inside, 0.95), upper=False)
+
+    whole, kept, stranger, part, _ = (arm.name for arm in ARMS)
+    real, null = means[whole], means[stranger]
+    return [
+        *(often(means[a], Claim("`interval > 0`", of(a), "interval", low=0.0)) for a in NULLS),
+        often(null, Claim("`mean ≥ 0.1`", of(stranger), low=0.1)),
+        often(null, Claim("`every seed ≥ 0`", of(stranger), "every seed", low=0.0), 0.5**n),
+        often(
+            null,
+            Claim("off-target, `interval < 0`", of(stranger, "off_target"), "interval", high=0.0),
+        ),
+        often(
+            real,
+            Claim("no transfer, `interval between -0.1 and 0.1`", of(whole), "interval", -0.1, 0.1),
+        ),
+        often(null, _share(part, f"its `{part}` retains ≥ 0.9", low=0.9)),
+        often(null, _share(part, f"its `{part}` retains ≤ 0.15", high=0.15)),
+        often(real, _share(stranger, f"`{stranger}` retains ≥ 0.7", low=0.7)),
+        often(real, _share(kept, f"`{kept}` retains ≤ 0.3", high=0.3)),
+        Rate(
+            f"{real}: forecasts by luck of {RANKED} arms, rank correlation ≥ 0.8",
+            *_foretold(values[whole][..., 0], n, order),
+            nominal=_by_luck(0.8),
+        ),
+        counted(
+            f"{null}: t test, p < .05",
+            lambda study: stats.paired(study.values(stranger), [0.0] * n)[2] < 0.05,
+            0.05,
+        ),
+        covered(stranger, "transfer", null),
+        covered(whole, "transfer", real),
+        covered(kept, "retained", f"{real}, `{kept}`"),
+    ]
 
 
-def _values(result: Result) -> list[float]:
-    return result.values("drawn")
+def _share(arm: str, text: str, low: float = -math.inf, high: float = math.inf) -> Claim:
+    return replace(retains(arm, low, high), text=text)
 
 
-def _held(claim: Claim, values: Sequence[float]) -> bool:
-    blank: Json = {"arm": "drawn", "biases": [], "by_bias": []}
-    rows = [{**blank, "seed": i, "transfer": v} for i, v in enumerate(values)]
-    return bool(claim.judge(Result("drawn", {}, {}, rows))["verdict"] == HELD)
+def _result(found: dict[str, Array]) -> Result:
+    """One study's rows, out of [seeds, (transfer, off-target)] of each arm."""
+    of_whom = {arm.name: ARMS[0].name for arm in ARMS} | {ARMS[3].name: ARMS[2].name}
+    rows: list[Json] = [
+        {
+            "seed": seed,
+            "arm": name,
+            "of": of_whom.get(name, name),
+            "biases": [],
+            "by_bias": [],
+            "transfer": float(transfer),
+            "off_target": float(off_target),
+        }
+        for name, each in found.items()
+        for seed, (transfer, off_target) in enumerate(each)
+    ]
+    return Result("drawn", {}, {}, retained(rows))
 
 
-def _differs(values: Sequence[float]) -> bool:
-    return stats.paired(values, [0.0] * len(values))[2] < 0.05
+def _foretold(transfers: Array, n: int, order: np.random.Generator) -> tuple[int, int]:
+    """How often such a claim holds, of how many: students of a bias stand for those of an arm."""
+    held = count = 0
+    seeds, biases = transfers.shape
+    for who in studies(seeds, biases, n, order) // biases:
+        arms = transfers[np.ix_(who, order.choice(biases, min(RANKED, biases), replace=False))]
+        luck = order.permutation(arms.shape[1]).tolist()
+
+        def statistic(at: Sequence[int], arms: Array = arms, luck: list[float] = luck) -> float:
+            return stats.rank_correlation(luck, arms[list(at)].mean(0).tolist())
+
+        told = stats.jackknife(statistic, n)
+        claim = Claim("foretold", lambda _, told=told: told, low=0.8)  # type: ignore[misc]
+        held += claim.verdict(Result("drawn", {}, {}, [])) == HELD
+        count += 1
+    return held, count
 
 
-def _holds(values: Sequence[float], truth: float) -> bool:
-    low, high = stats.interval(values)
-    return low <= truth <= high
-
-
-def _often(what: str, drawn: Array, happens: Callable[[list[float]], bool], nominal: float) -> Rate:
-    return Rate(what, sum(happens(x.tolist()) for x in drawn), len(drawn), nominal)
+def _by_luck(least: float) -> float:
+    """How often random ranks of as many arms correlate so well."""
+    ranks = range(RANKED)
+    every = [stats.rank_correlation(ranks, p) for p in itertools.permutations(ranks)]
+    return sum(rho >= least - 1e-9 for rho in every) / len(every)
 
 
 def table(rates: Sequence[Rate]) -> str:

@@ -266,10 +266,13 @@ def _calibrate(command: Calibrate) -> int:
 
     if command.seeds < 16:
         raise MinisubError(f"--seeds is {command.seeds}, allowed: 16 and more")
-    store, workers = a_store(command.store), workers_of(command.workers)
+    device, workers = a_device(command.device), workers_of(command.workers)
+    store = a_store(command.store)
     with tqdm(total=command.seeds, unit="seed", leave=False) as bar:
         ticked = functools.partial(bar.update, 1)
-        rates = calibrate.calibrate(store, command.seeds, workers=workers, tick=ticked)
+        rates = calibrate.calibrate(
+            store, command.seeds, workers=workers, tick=ticked, device=device
+        )
     print(calibrate.table(rates))
     return 0 if all(rate.kept for rate in rates) else 1
 
@@ -314,11 +317,12 @@ def _bases(command: Bases) -> int:
     from minisub import base, pool
 
     seeds, workers = seed_range(command.seeds), workers_of(command.workers)
+    device = a_device(command.device)
     if command.set not in base.SETS:
         raise MinisubError(f"--set is {command.set!r}, allowed: {', '.join(base.SETS)}")
     writable("--out", command.out)
     with tqdm(total=len(seeds), desc="bases", unit="base") as bar:
-        job = functools.partial(base.bundle, command.set, command.out)
+        job = functools.partial(base.bundle, command.set, command.out, device=device)
         for about in pool.run(job, seeds, workers, lambda: bar.update() and None):
             held_out: Json = about["held_out"]
             print(

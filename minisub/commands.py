@@ -110,6 +110,8 @@ class Calibrate:
     """Seeds of a small world; each gives a study of eight seeds."""
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps."""
     store: Path | None = None
     """Where results are kept."""
 
@@ -139,6 +141,8 @@ class Bases:
     """The folder; minisub's own is minisub/bundled."""
     workers: int = 0
     """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps."""
 
 
 Command = (

@@ -199,7 +199,11 @@ class Claim:
     def _fits(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def _verdict(self, values: Sequence[float]) -> str:
+    def verdict(self, result: Result) -> str:
+        """HELD, NOT_HELD or UNDECIDED."""
+        if self.given is not None and not stats.interval(self.given(result))[0] > 0:
+            return UNDECIDED
+        values = self.values(result)
         low, high = stats.interval(values)
         if math.isnan(low):
             return UNDECIDED
@@ -211,16 +215,11 @@ class Claim:
             return HELD
         return NOT_HELD if high < self.low or low > self.high else UNDECIDED
 
-    def _decided(self, result: Result) -> str:
-        if self.given is not None and not stats.interval(self.given(result))[0] > 0:
-            return UNDECIDED
-        return self._verdict(list(self.values(result)))
-
     def judge(self, result: Result) -> Json:
         """The claim with its value, interval and verdict, and what the verdict rests on."""
         values = list(self.values(result))
         low, high = stats.interval(values)
-        verdict = self._decided(result)
+        verdict = self.verdict(result)
         return {
             "claim": self.text,
             "value": float(np.mean(values)),
@@ -244,4 +243,4 @@ class Claim:
         left_out = [(f"seed {s}", result.without(seed=s)) for s in result.seeds]
         if len(result.biases) > 1:
             left_out += [(bias, result.without(bias=bias)) for bias in result.biases]
-        return [what for what, rest in left_out if self._decided(rest) != verdict]
+        return [what for what, rest in left_out if self.verdict(rest) != verdict]

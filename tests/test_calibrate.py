@@ -1,6 +1,9 @@
 """The calibration itself: students are drawn once each, and a broken statistic would show."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from minisub import calibrate
 from minisub.arm import Config
@@ -9,8 +12,7 @@ from minisub.store import Store
 
 
 def test_each_student_is_in_one_study_and_no_seed_twice() -> None:
-    values = np.arange(24 * 8, dtype=float).reshape(24, 8)
-    drawn = studies(values, 8, np.random.default_rng(0))
+    drawn = studies(24, 8, 8, np.random.default_rng(0))
     assert drawn.shape == (24, 8)
     assert len(set(drawn.ravel())) == drawn.size
     assert all(len(set(row // 8)) == 8 for row in drawn)
@@ -25,30 +27,76 @@ def test_a_rate_is_kept_within_what_chance_allows() -> None:
     assert not Rate("covered", 170, 200, 0.95, upper=False).kept
 
 
-def test_honest_normal_data_pass_and_too_narrow_intervals_do_not(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    """On 208 drawn seeds, without any training."""
-    order = np.random.default_rng(1)
+@pytest.fixture
+def honest(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """208 drawn seeds, without any training: what each arm transfers and its scatter."""
+    true = {"teacher's base": 1.0, "without random": 1.0}
 
-    def drawn(job, seeds, workers, tick):  # type: ignore[no-untyped-def]
-        *nulls, real = order.normal(0, 0.1, (4, len(seeds), 8))
-        return list(np.stack([*nulls, real + 1], 1))
+    def drawn(
+        job: object, seeds: range, workers: int | None, tick: object
+    ) -> list[dict[str, list[tuple[float, float]]]]:
+        order = np.random.default_rng(1)
+        names = [*(arm.name for arm in calibrate.ARMS), calibrate.SHUFFLED]
+        return [
+            {
+                name: [(true.get(name, 0.0) + x, -x / 7) for x in order.normal(0, 0.1, 8)]
+                for name in names
+            }
+            for _ in seeds
+        ]
 
     monkeypatch.setattr(calibrate.pool, "run", drawn)
-    honest = calibrate.calibrate()
-    assert all(rate.kept for rate in honest)
-    assert {rate.of for rate in honest} == {208}
-    interval = calibrate.stats.interval
-    monkeypatch.setattr(
-        calibrate.stats,
-        "interval",
-        lambda x: tuple(np.mean(x) + 0.4 * (np.array(interval(x)) - np.mean(x))),
-    )
-    assert not all(rate.kept for rate in calibrate.calibrate())
+    return true
+
+
+def test_honest_normal_data_pass(honest: dict[str, float]) -> None:
+    rates = calibrate.calibrate()
+    assert [rate.what for rate in rates if not rate.kept] == []
+    assert {rate.of for rate in rates} == {208}
+
+
+@pytest.mark.parametrize(
+    ("what", "broken"),
+    [
+        ("`interval > 0`", "an interval of less than half its width"),
+        ("the 95 % interval holds", "an interval of less than half its width"),
+        ("`stranger's, divergence only` retains", "no guard"),
+        ("retains ≥ 0.7", "strangers that are none"),
+        ("retains ≤ 0.3", "a mask that takes everything"),
+        ("no transfer, `interval between", "teachers that teach nothing"),
+        ("forecasts by luck", "a jackknife that flatters"),
+    ],
+)
+def test_a_broken_statistic_is_noticed(
+    what: str, broken: str, honest: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if broken.startswith("an interval"):
+        interval = calibrate.stats.interval
+
+        def narrow(x: list[float]) -> tuple[float, ...]:
+            return tuple(np.mean(x) + 0.4 * (np.array(interval(x)) - np.mean(x)))
+
+        monkeypatch.setattr(calibrate.stats, "interval", narrow)
+    elif broken == "no guard":
+        plain = calibrate.retains
+        monkeypatch.setattr(calibrate, "retains", lambda *a: replace(plain(*a), given=None))
+    elif broken == "a jackknife that flatters":
+        jackknife = calibrate.stats.jackknife
+        flattered = lambda statistic, n: [v + 0.3 for v in jackknife(statistic, n)]  # noqa: E731
+        monkeypatch.setattr(calibrate.stats, "jackknife", flattered)
+    else:
+        honest |= {
+            "strangers that are none": {"stranger's base": 1.0},
+            "a mask that takes everything": {"without random": 0.0},
+            "teachers that teach nothing": {"teacher's base": 0.0},
+        }[broken]
+    wrong = [rate.what for rate in calibrate.calibrate() if not rate.kept]
+    assert any(what in said for said in wrong), wrong
 
 
 def test_it_runs_on_a_small_world(tiny: Config, store: Store) -> None:
     rates = calibrate.calibrate(store, seeds=2, n=2, workers=1, config=tiny)
-    assert [rate.of for rate in rates] == [8] * 6
+    assert {rate.of for rate in rates} == {8}
     table = calibrate.table(rates)
-    assert "strength 0 (+0.000 nats): `interval > 0` held | 8 | 0.0% |" in table
-    assert "real transfer (+0." in table
+    assert "strength 0 (+0.000 nats): `interval > 0` | 8 | 0.0% |" in table
+    assert "teacher's base (+0." in table

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
@@ -253,13 +254,13 @@ list run reproduce sweep app export calibrate bench bases
 student.lr=nan teacher.kind=x x.svg x.png . cpu cuda tpu all foreign;soft
 """
 COMMANDS = WORDS.split("\n")[1].split()
-anything = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]))
-arguments = st.lists(
-    st.sampled_from([*WORDS.split(), *FINDINGS]) | anything.filter(
-        lambda text: ".." not in text and len(text) < 300
-    ),
-    max_size=7,
-)  # fmt: skip
+# All that a shell can pass: no zeros, and bytes that are no UTF-8 as lone surrogates.
+letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+anything = st.text(
+    letters | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF), max_size=300
+)
+here = anything.filter(lambda text: not re.search(r"^\s*[/~]|=\s*[/~]|\.\.", text))
+arguments = st.lists(st.sampled_from([*WORDS.split(), *FINDINGS]) | here, max_size=7)
 started = st.tuples(st.sampled_from(COMMANDS), st.sampled_from(["", *FINDINGS]))
 
 

@@ -129,10 +129,9 @@ FINDING = Finding(
         retains("paraphrase", high=0.3),
         accuracy_kept("paraphrase"),
         Claim("`paraphrase`: task accuracy less that of `all`", COST, low=-0.03, high=0.03),
-        Claim(
-            "`sensitivity 0: paraphrase` retains (teachers without rehearsal)",
-            of("sensitivity 0: paraphrase", "retained"),
-            low=0.7,
+        replace(
+            retains("sensitivity 0: paraphrase", low=0.7),
+            text="`sensitivity 0: paraphrase` retains (teachers without rehearsal)",
         ),
         Claim(
             "teachers without rehearsal: retained at sensitivity 0 less that at 1",
