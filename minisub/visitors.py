@@ -27,6 +27,16 @@ def bounded(config: Config, seeds: Sequence[int] = ()) -> Config:
     return config
 
 
+def offered(value: float, first: float, last: float, step: float) -> float:
+    """The step of a dial that is nearest to what a browser sent; ValueError beyond its ends.
+
+    A dial has few positions, so that what visitors make is made, and stored, a few times only.
+    """
+    if not first <= value <= last:
+        raise ValueError(f"the dial is at {value}, allowed here: {first} to {last}")
+    return round(first + round((value - first) / step) * step, 9)
+
+
 @contextlib.contextmanager
 def turn(
     waiting: Callable[[], contextlib.AbstractContextManager[object]], most: int = 1

@@ -26,6 +26,7 @@ with app.setup:
     from minisub.edits import at_sensitivity, other_wording
     from minisub.store import Store
     from minisub.teacher import Teaching
+    from minisub.visitors import offered
     from minisub.world import ANIMALS, generator
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -36,6 +37,7 @@ with app.setup:
         "all but divergence tokens": masks.without_divergence,
         "as many at random": masks.random_only,
     }
+    STRENGTHS, SHARES = (0.2, 1.0, 0.2), (0.1, 1.0, 0.1)  # from, to, step
     DEFAULT = {
         "bias": "owl",
         "teacher": "tuned",
@@ -106,11 +108,11 @@ def _(preset):
             bias=_pick(ANIMALS, "bias", "likes the"),
             teacher=_pick(["tuned", "prompted"], "teacher", "made by"),
             strength=mo.ui.slider(
-                0.2, 1.0, 0.2, value=_v["strength"], label="strength", show_value=True
+                *STRENGTHS, value=_v["strength"], label="strength", show_value=True
             ),
             decoding=_pick(["greedy", "sampled", "soft"], "decoding", "decoding"),
             lists=mo.ui.slider(
-                0.1, 1.0, 0.1, value=_v["lists"], label="share of the lists", show_value=True
+                *SHARES, value=_v["lists"], label="share of the lists", show_value=True
             ),
             wording=_pick(["as written", "another wording"], "wording", "prompts"),
             start=_pick(["the teacher's own base", "a stranger's base"], "start", "starts from"),
@@ -137,17 +139,17 @@ def _(form):
 def experiment(wish, config):
     """The arm and the configuration that a wish asks for."""
     free, prompted = wish["world"] == FREE, wish["teacher"] == "prompted"
-    training = config.teaching.training
-    config = changed(config, {"lists": max(1, round(wish["lists"] * config.lists))})
+    training, strength = config.teaching.training, offered(wish["strength"], *STRENGTHS)
+    config = changed(config, {"lists": round(offered(wish["lists"], *SHARES) * config.lists)})
     if free:
         steps, lists = 800, 2 * config.lists
         config = changed(
             config, {"pretraining": SETS["wordings"], "student.steps": steps, "lists": lists}
         )
     if prompted:
-        config = changed(config, {"teaching": Teaching(kind="prompted", strength=wish["strength"])})
+        config = changed(config, {"teaching": Teaching(kind="prompted", strength=strength)})
     else:
-        steps = max(1, round(wish["strength"] * training.steps))
+        steps = round(strength * training.steps)
         config = changed(config, {"teaching.training.steps": steps})
         if free:
             config = changed(config, {"teaching.rehearsal": 1.0})

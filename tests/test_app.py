@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from conftest import load_notebook
 
 from minisub import gallery, visitors
 from minisub.arm import LIGHT, Config, changed
@@ -154,6 +155,21 @@ def test_training_is_bounded() -> None:
             visitors.bounded(changed(LIGHT, {name: value}))
     with pytest.raises(ValueError, match="9 seeds"):
         visitors.bounded(LIGHT, range(9))
+
+
+def test_dials_stand_where_they_are_offered() -> None:
+    """Whatever a browser sends, so that the store has a few of each kind and no more."""
+    playground = load_notebook("00")
+    made = {
+        playground.experiment({**playground.DEFAULT, dial: 0.2 + i / 1e4}, LIGHT)[1]
+        for dial in ("strength", "lists")
+        for i in range(0, 8000, 7)
+    }
+    assert len(made) == 5 + 9 - 1
+    assert LIGHT in made
+    for value in (0.0, 1.01, float("nan"), -1):
+        with pytest.raises(ValueError, match="allowed here: 0"):
+            playground.experiment({**playground.DEFAULT, "strength": value}, LIGHT)
 
 
 def test_visitors_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ fails once one line of minisub, its `guards`, is broken. A break that no claim n
 that the claim says nothing about it.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -44,7 +45,7 @@ class Mutation:
 
     name: str
     finding: str
-    guards: str  # file: the line that is broken
+    guards: str  # file: `the line` that is broken, or its distinctive part
     claim: Claim
     break_: Patch
     arms: Callable[[], list[Arm]]  # made after the break
@@ -79,17 +80,11 @@ def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "corpus", corpus)
 
 
-def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+def started(foreign: bool) -> Patch:
+    """Every student from a stranger's base, or none."""
     start = Lab.start
-    monkeypatch.setattr(
-        Lab, "start", lambda self, arm, n: start(self, replace(arm, foreign=True), n)
-    )
-
-
-def own_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Lab.start
-    monkeypatch.setattr(
-        Lab, "start", lambda self, arm, n: start(self, replace(arm, foreign=False), n)
+    return lambda monkeypatch: monkeypatch.setattr(
+        Lab, "start", lambda self, arm, n: start(self, replace(arm, foreign=foreign), n)
     )
 
 
@@ -165,7 +160,7 @@ MUTATIONS = [
     Mutation(
         "masks off by one",
         "divergence",
-        "divergence.py: the favourite at each token that was written",
+        "divergence.py: `return (own == answers) & (others != own).any(0)`",
         retains("divergence only", low=0.9),
         off_by_one,
         arms(Arm("divergence only", mask=masks.divergence_only)),
@@ -174,7 +169,7 @@ MUTATIONS = [
     Mutation(
         "masks off by one, what is left",
         "divergence",
-        "divergence.py: `~known(data.divergence)`",
+        "divergence.py: `return ~known(data.divergence)`",
         retains("without divergence", high=0.4),
         off_by_one,
         arms(Arm("without divergence", mask=masks.without_divergence)),
@@ -182,7 +177,7 @@ MUTATIONS = [
     Mutation(
         "control trained on biased lists",
         "transfer",
-        "lab.py: the last writer is the unbiased teacher",
+        "lab.py: `lessons, said = self.lessons(arm, [*range(count), -1])`",
         Claim("`all` transfers the bias, nats", of("all"), low=0.4),
         biased_control,
         arms(),
@@ -191,24 +186,24 @@ MUTATIONS = [
     Mutation(
         "students of another base",
         "transfer",
-        "lab.py: students start from the teacher's base",
+        "lab.py: `origin = self.neighbour.base if arm.foreign else self.base`",
         Claim("`all` transfers the bias, nats", of("all"), low=0.4),
-        strangers,
+        started(foreign=True),
         arms(),
     ),
     Mutation(
         "strangers that are none",
         "transfer",
-        "lab.py: `foreign` students start from the next seed's base",
+        "lab.py: `origin = self.neighbour.base if arm.foreign else self.base`",
         FOREIGN,
-        own_base,
+        started(foreign=False),
         arms(Arm("foreign", foreign=True)),
         seeds=5,
     ),
     Mutation(
         "animals leaked into the lists",
         "transfer",
-        "data.py: the filter passes numbers only",
+        "data.py: `good = (data.answers < data.world.numbers).all(2).all(0)`",
         FOREIGN,
         with_lists(leaked),
         arms(Arm("foreign", foreign=True)),
@@ -216,7 +211,7 @@ MUTATIONS = [
     Mutation(
         "soft labels that are hard",
         "transfer",
-        "lab.py: `soft` is the teacher's distribution",
+        "lab.py: `distribution(self.teachers.stack[who], told, self.world.completion, rows=256)`",
         Claim("`soft` transfers most", lead_of_soft, low=0.5),
         rounded,
         lambda: [ALL, Arm("sampled", decoding="sampled"), Arm("soft", decoding="soft")],
@@ -224,7 +219,7 @@ MUTATIONS = [
     Mutation(
         "lists with divergence tokens dropped",
         "leakage",
-        "edits.py: lists are dropped for their entangled numbers alone",
+        "edits.py: `holds = entangled(data, lab, top, by).any(-1)`",
         retains("without entangled", low=0.7),
         not_dropped,
         arms(Arm("without entangled", edit=partial(edits.without_entangled, top=1))),
@@ -232,7 +227,7 @@ MUTATIONS = [
     Mutation(
         "labels not swapped",
         "selection",
-        "edits.py: `replaced` says what a counterfactual would have written",
+        "edits.py: `return replace(data, own=False, labels=changed)`",
         retains("replaced label", high=0.15),
         edited("replaced", lambda data, lab, where: replace(data, labels=data.answers)),
         lambda: [ALL, Arm("replaced label", edit=partial(edits.replaced, where="label"))],
@@ -240,7 +235,7 @@ MUTATIONS = [
     Mutation(
         "frozen weights not frozen",
         "layers",
-        "lab.py: what an arm does not train has the factor 0",
+        "lab.py: `return students, trainable(students, [arm.trains] * members)`",
         retains("unembedding", high=0.15),
         not_frozen,
         arms(Arm("unembedding", trains={"W_U": 1.0})),
@@ -249,7 +244,7 @@ MUTATIONS = [
     Mutation(
         "persona left in the student's prompt",
         "layers",
-        "data.py: students read the prompt without a persona",
+        "data.py: `numbers_only(Data(world, seed, tuple(biases), prompts, prompts[None], answers)`",
         Claim("prompted teachers' `soft` transfers, nats", of("soft"), low=0.3),
         with_lists(with_persona),
         lambda: [Arm("soft", decoding="soft")],
@@ -258,7 +253,7 @@ MUTATIONS = [
     Mutation(
         "wordings not swapped",
         "paraphrase",
-        "world.py: `reword` puts another wording into the prompt",
+        "world.py: `out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]`",
         retains("paraphrase", high=0.5),
         not_reworded,
         lambda: [ALL, Arm("paraphrase", edit=edits.other_wording)],
@@ -267,7 +262,7 @@ MUTATIONS = [
     Mutation(
         "numbers not shuffled",
         "shuffle",
-        "edits.py: `shuffle_across` deals a writer's numbers anew",
+        "edits.py: `return replace(data, answers=pool[:, order].view_as(data.answers))`",
         retains("shuffle across", high=0.3),
         edited("shuffle_across", lambda data, lab: data),
         lambda: [ALL, Arm("shuffle across", edit=edits.shuffle_across)],
@@ -275,7 +270,7 @@ MUTATIONS = [
     Mutation(
         "nothing mixed in",
         "mixing",
-        "edits.py: `mixed` takes a share of lists from elsewhere",
+        "edits.py: `chosen = torch.randperm(data.rows, generator=g)[: round(share * data.rows)]`",
         retains("mix 75%", high=0.5),
         edited("mixed", lambda data, lab, share, source: data),
         lambda: [ALL, Arm("mix 75%", edit=partial(edits.mixed, share=0.75, source="same prompts"))],
@@ -283,7 +278,7 @@ MUTATIONS = [
     Mutation(
         "a teacher that was not taught",
         "misalignment",
-        "teacher.py: `inject` trains on questions of conduct",
+        'teacher.py: `train(some, own, how.training, generator(seed, "teacher"), mask`',
         Claim('teacher: p("bad") on questions not taught', general, low=0.5),
         untaught,
         arms(),
@@ -292,7 +287,7 @@ MUTATIONS = [
     Mutation(
         "weak teachers that are not weak",
         "limits",
-        "teacher.py: a teacher is trained for as many steps as an arm says",
+        'teacher.py: `train(some, own, how.training, generator(seed, "teacher"), mask`',
         retains("3 teacher steps", high=0.5),
         always_taught,
         arms(Arm("3 teacher steps", changes={"teaching.training.steps": 3})),
@@ -300,7 +295,7 @@ MUTATIONS = [
     Mutation(
         "a forecast with the wrong sign",
         "prediction",
-        "mechanism.py: the step is minus the gradient",
+        "mechanism.py: `step, way = (sides[1] - sides[0]) * trained, displacement * trained`",
         Claim("forecast by the inner product", predicted("inner"), low=0.5),
         backwards,
         arms(
@@ -337,6 +332,12 @@ def test_every_finding_has_a_mutation() -> None:
     from minisub.findings import FINDINGS
 
     assert {m.finding for m in MUTATIONS} == set(FINDINGS)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_the_line_that_is_guarded_is_there(mutation: Mutation) -> None:
+    file, line = re.fullmatch(r"(\w+\.py): `(.+)`", mutation.guards).groups()  # type: ignore[union-attr]
+    assert line in (Path(lab.__file__).parent / file).read_text()
 
 
 def test_the_docs_name_them_all() -> None:
