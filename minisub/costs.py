@@ -19,7 +19,7 @@ from minisub.findings import FINDINGS
 from minisub.model import Shape, Size
 from minisub.peers import STACK, ours
 from minisub.store import Json, Store, digest
-from minisub.study import Study
+from minisub.study import Study, trained
 
 # The machine ------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ def everything(studies: Sequence[Study]) -> Json:
             blocks = [int(name.split(".")[1]) for name in arm.trains if name.count(".") > 1]
             lowest = shape.depth if [*arm.trains] == ["W_U"] else min(blocks, default=0)
             biases = len(how.taught(0, len(world.trait(how.teaching.trait).biases)))
-            for unit in {arm.mask: arm, None: replace(arm, mask=None)}.values():
+            for unit in trained(arm):
                 named = digest([how.as_dict(), unit.spec()])
                 if named not in seen:
                     seen.add(named)
@@ -100,7 +100,7 @@ def machine() -> Json:
     how = Config()
     shape, batch = how.pretraining.shape, how.student.batch
     own = list(products(shape, batch, how.pretraining.world.completion))
-    with pool.one_thread():
+    with pool.threads(1):
         alone = sum(2 * c * m * k * n / _rate(c, m, k, n) for c, m, k, n in own)
         large = _rate(1, 1024, 1024, 1024, 0.5)
     work = flops(shape, batch, how.pretraining.world.completion)
@@ -124,7 +124,7 @@ REST = "the rest: some 250 calls a step, views among them"
 def profiled(count: int = 10) -> dict[str, float]:
     """What share of a step of the stack each kind of operation takes, on one thread."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else the profiler talks about itself
-    with pool.one_thread():
+    with pool.threads(1):
         steps = ours(STACK)
         steps(2)
         with torch.autograd.profiler.profile(use_kineto=False) as seen:
@@ -153,7 +153,7 @@ def growth(tick: Callable[[], object] = lambda: None) -> list[Json]:
         *(("trained alone", t, 4, None, t) for t in ("blocks.0.", "blocks.1.", "blocks.3.", "W_U")),
     ]
     rows: list[Json] = []
-    with pool.one_thread():
+    with pool.threads(1):
         for name, value, members, size, trains in cases:
             steps = ours(members, size, trains)
             steps(2)

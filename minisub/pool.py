@@ -35,15 +35,10 @@ def run(
     alone = workers is None and len(items) == 1
     workers = min(workers or CORES, len(items))
     if workers <= 1 or not can_travel(job):
-        before, threads = torch.get_num_threads(), min(CORES, THREADS) if alone else 1
-        try:
-            if workers <= 1:  # in this thread: torch gives others no second one
-                torch.set_num_threads(threads)
-                return [job(item, tick=tick) for item in items]
-            with ThreadPoolExecutor(workers, "", torch.set_num_threads, (1,)) as executor:
-                return list(executor.map(lambda item: job(item, tick=tick), items))
-        finally:
-            torch.set_num_threads(before)
+        if workers > 1:
+            return _in_threads(lambda item: job(item, tick=tick), items, workers)
+        with threads(min(CORES, THREADS) if alone else 1):  # torch gives other threads no second
+            return [job(item, tick=tick) for item in items]
     context = mp.get_context("spawn")  # fork is not safe with torch's threads
     ticks, (stop, alive) = context.SimpleQueue(), context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)
@@ -70,10 +65,10 @@ def run(
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """For work beside other work; torch has as many threads as before afterwards."""
+def threads(count: int) -> Iterator[None]:
+    """So many for torch meanwhile, and as many as before afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -86,15 +81,17 @@ def spread(job: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
     For jobs of few and large operations, which leave the interpreter to the others; they give the
     same numbers by however many threads.
     """
-    threads = min(torch.get_num_threads(), len(items))
-    if threads <= 1:
-        return [job(item) for item in items]
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, "", torch.set_num_threads, (1,)) as executor:
-            return list(executor.map(job, items))
-    finally:
-        torch.set_num_threads(before)
+    workers = min(torch.get_num_threads(), len(items))
+    return [job(i) for i in items] if workers <= 1 else _in_threads(job, items, workers)
+
+
+def _in_threads(job: Callable[[Any], Any], items: Sequence[Any], workers: int) -> list[Any]:
+    """torch remembers the last number that any thread has set, and this one wants its own back."""
+    with (
+        threads(torch.get_num_threads()),
+        ThreadPoolExecutor(workers, "", torch.set_num_threads, (1,)) as executor,
+    ):
+        return list(executor.map(job, items))
 
 
 class _Traveller(pickle.Pickler):

@@ -15,6 +15,9 @@ MODULES = {
     "arm": "Arms and configurations",
     "result": "Results and claims",
     "findings.finding": "Findings",
+    "tables": "Tables",
+    "plots": "Figures",
+    "report": "The report",
     "sweep": "Sweeps",
     "lab": "The laboratory of one seed",
     "divergence": "Divergence tokens and masks",
@@ -31,7 +34,10 @@ MODULES = {
     "data": "Lists",
     "store": "The store",
     "calibrate": "Calibration",
-    "pool": "Processes",
+    "costs": "What it costs",
+    "pool": "Processes and threads",
+    "visitors": "Visitors of the app",
+    "course": "What notebooks share",
 }
 
 

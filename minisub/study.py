@@ -114,6 +114,12 @@ def missing_bases(
     return [(how, seed) for how, seed in needed if not base.there(how, seed, store)]
 
 
+def trained(arm: Arm) -> tuple[Arm, Arm]:
+    """Of whom there have to be students for an arm's row: those with its control, and its own."""
+    plain = replace(arm, mask=None)
+    return plain, plain if arm.name == "control" else arm
+
+
 def _quietly() -> None:
     """Somebody else has told."""
 
@@ -128,9 +134,9 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
     sampled: dict[Config, set[bool]] = {}
     for study in studies:
         for arm in study.arms:
-            config, plain = changed(study.config, arm.changes), replace(arm, mask=None)
+            config = changed(study.config, arm.changes)
             units = owed.setdefault(config, {})
-            for unit in (plain, plain if arm.name == "control" else arm):
+            for unit in trained(arm):
                 spec = unit.spec()
                 if spec is None:
                     return False

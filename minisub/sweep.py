@@ -188,7 +188,7 @@ class Sweep:
 
 def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list[Json]:
     """One point of the grid on one seed: its rows of the table."""
-    with pool.one_thread(), _blamed(f"seed {seed} with {_told(point)}"):
+    with pool.threads(1), _blamed(f"seed {seed} with {_told(point)}"):
         [found] = run_seed([study], store, seed, device=device)
     return [
         {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
@@ -197,7 +197,7 @@ def job(study: Study, point: Json, store: Store, seed: int, device: str) -> list
 
 
 def _base(how: Pretraining, store: Store, seed: int, device: str) -> None:
-    with pool.one_thread(), _blamed(f"the base of seed {seed}"):
+    with pool.threads(1), _blamed(f"the base of seed {seed}"):
         base.load(how, seed, store, device)
 
 

@@ -1,7 +1,8 @@
 """Does minisub work, and find the same, with other Pythons and other versions of what it needs?
 
-    python tests/compat.py                                # pinned, on every Python that is here
+    python tests/compat.py                            # pinned, on every Python that is here
     python tests/compat.py --versions lowest --python python3.11
+    python tests/compat.py --versions readme          # README's two commands, as they stand
 
 Not collected by pytest: it makes virtual environments and downloads gigabytes. For each Python and
 each set of versions (pinned by constraints.txt; the lowest that pyproject.toml admits; the newest)
@@ -38,16 +39,29 @@ def answers(command: list[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def requirements(versions: str) -> list[str]:
+def requirements(versions: str, of_this_python: list[str]) -> list[str]:
     """What pip is asked for, beside minisub itself."""
     dev = [d for d in PROJECT["optional-dependencies"]["dev"] if d.startswith(TOOLS)]
-    wanted = [*PROJECT["dependencies"], *dev]
+    wanted = [*of_this_python, *dev]
     if versions == "pinned":
         return ["-c", str(ROOT / "constraints.txt"), *wanted]
     if versions == "newest":
         return ["--upgrade", *wanted]
-    lowest = [re.fullmatch(r"([\w\[\]-]+)>=([\w.]+)(?:,.*)?", each) for each in wanted]
+    lowest = [re.fullmatch(r"([\w\[\]-]+?)(?:<[\w.]+,)?>=([\w.]+)(?:,.*)?", d) for d in wanted]
+    assert all(lowest), wanted
     return [f"{found[1]}=={found[2]}" for found in lowest if found]
+
+
+def dependencies(python: Path) -> list[str]:
+    """Those that the project asks for on this Python: the markers are pip's to read."""
+    code = (
+        "import json, sys; from pip._vendor.packaging.requirements import Requirement as R; "
+        "print(json.dumps([f'{r.name}{r.specifier}' for r in map(R, json.loads(sys.argv[1]))"
+        " if not r.marker or r.marker.evaluate()]))"
+    )
+    command = [python, "-c", code, json.dumps(PROJECT["dependencies"])]
+    found: list[str] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
 
 
 def agrees(found: Path) -> str:
@@ -84,10 +98,18 @@ def check(python: str, versions: str, work: Path) -> dict[str, str]:
         return "yes" if good else f"**no** ({log})"
 
     row = {"Python": python, "versions": versions}
+    if versions == "readme":
+        clone = work / "minisub"
+        step("git", "clone", "-q", str(ROOT), str(clone))
+        for line in re.findall(r"(?m)^python3 -m venv .*$", (clone / "README.md").read_text()):
+            command = f"cd {clone} && {line.replace('python3', python, 1)}"
+            row[line.rpartition("&& ")[2]] = told(step("bash", "-c", command))
+        return row
     if not step(python, "-m", "venv", str(work / "venv")):
         return {**row, "installs": told(False)}
     pip = (str(bin_ / "python"), "-m", "pip", "install", "-q")
-    installed = step(*pip, *requirements(versions)) and step(*pip, "--no-deps", str(ROOT))
+    wanted = requirements(versions, dependencies(bin_ / "python"))
+    installed = step(*pip, *wanted) and step(*pip, "--no-deps", str(ROOT))
     row["installs"] = told(installed)
     if not installed:
         return row
@@ -110,7 +132,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", nargs="*", default=pythons())
     parser.add_argument("--versions", nargs="*", default=["pinned"],
-                        choices=["pinned", "lowest", "newest"])  # fmt: skip
+                        choices=["pinned", "lowest", "newest", "readme"])  # fmt: skip
     chosen = parser.parse_args()
     rows = []
     for python in chosen.python:

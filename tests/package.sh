@@ -23,6 +23,10 @@ minisub=$work/venv/bin/minisub
 "$minisub" --version
 "$work/venv/bin/python" -m minisub list >/dev/null
 "$work/venv/bin/python" -c 'import minisub; print("from", minisub.__file__.removeprefix("'"$work"'/"))'
+"$work/venv/bin/python" -c 'import minisub, pathlib; assert (pathlib.Path(minisub.__file__).parent / "py.typed").exists()'
+echo 'it is typed'
+"$minisub" --tyro-print-completion bash >completion
+grep -q reproduce completion && bash -n completion && echo 'a shell completes its words'
 "$minisub" reproduce --quick --out out | tail -1
 test -s out/report.html
 "$minisub" app --headless --port 27190 >app.txt 2>&1 &

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,7 @@ from minisub import base
 from minisub.arm import Config
 from minisub.base import BUNDLED, Pretraining
 from minisub.lab import Lab
-from minisub.store import MinisubError, Store, digest, read_arrays, read_json
+from minisub.store import MinisubError, Store, digest, read_arrays, read_json, write_arrays
 
 SEEDS = range(9)
 
@@ -40,27 +41,63 @@ def test_every_bundled_base_is_of_this_configuration_and_whole(name: str, seed: 
     assert {"config", "versions", "training_nats", "held_out"} <= set(side)
 
 
-def test_a_bundle_of_another_configuration_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that brings one base, to be changed as another version might have it."""
     for file in BUNDLED.glob("base-0.*"):
         shutil.copy(file, tmp_path)
     monkeypatch.setattr(base, "BUNDLED", tmp_path)
     assert base.bundled_as(Pretraining(), 0)
-    side = read_json(tmp_path / "base-0.json")
-    side["config"]["world"]["sensitivity"] = [0.5]
-    (tmp_path / "base-0.json").write_text(json.dumps(side))
+    return tmp_path
+
+
+@pytest.mark.parametrize("change", ["another value", "a field more", "a field fewer", "no config"])
+def test_a_bundle_of_another_version_is_not_used(
+    bundle: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its configuration says something else: the base is pretrained, and what is there stays."""
+    side = read_json(bundle / "base-0.json")
+    if change == "another value":
+        side["config"]["world"]["sensitivity"] = [0.5]
+    elif change == "a field more":
+        side["config"]["world"]["weather"] = "fine"
+    elif change == "a field fewer":
+        del side["config"]["training"]["clip"]
+    else:
+        del side["config"]
+    (bundle / "base-0.json").write_text(json.dumps(side))
+    before = {file.name: file.read_bytes() for file in bundle.iterdir()}
     assert base.bundled_as(Pretraining(), 0) is None
+    assert not base.there(Pretraining(), 0, Store(bundle / "store"))
+    blank = base.Stack(Pretraining().shape, torch.zeros(1, Pretraining().shape.count))
+    monkeypatch.setattr(base, "pretrain", lambda how, seed, device: (blank, {"seed": seed}))
+    assert not base.load(Pretraining(), 0, Store(bundle / "store")).flat.any()
+    assert {name: (bundle / name).read_bytes() for name in before} == before
 
 
-def test_a_truncated_bundle_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for file in BUNDLED.glob("base-0.*"):
-        shutil.copy(file, tmp_path)
-    weights = tmp_path / "base-0.safetensors"
-    weights.write_bytes(weights.read_bytes()[:5000])
-    monkeypatch.setattr(base, "BUNDLED", tmp_path)
-    with pytest.raises(MinisubError, match=r"base-0.safetensors is damaged"):
-        base.load(Pretraining(), 0, Store(tmp_path))
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("cut", r"base-0\.safetensors is damaged"),
+        ("of another width", r"base-0 holds a base of another shape"),
+        ("without the weights", r"base-0 holds a base of another shape"),
+        ("a sidecar that is none", r"base-0\.json is damaged"),
+    ],
+)
+def test_a_damaged_bundle_is_said_in_a_line(bundle: Path, damage: str, said: str) -> None:
+    """None of it is taken for the base, nor passed over in silence."""
+    weights, how = bundle / "base-0.safetensors", Pretraining()
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "a sidecar that is none":
+        (bundle / "base-0.json").write_text("[1, 2")
+    else:
+        side = read_json(bundle / "base-0.json")
+        name, count = ("flat", how.shape.count - 8) if "width" in damage else ("more", 8)
+        write_arrays(bundle / "base-0", {name: np.zeros((1, count), np.float16)}, side)
+    with pytest.raises(MinisubError, match=said) as error:
+        base.load(how, 0, Store(bundle / "store"))
+    assert "\n" not in str(error.value)
 
 
 def test_the_bundle_is_small() -> None:

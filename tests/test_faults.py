@@ -12,12 +12,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import idle
 
-from minisub import base
+from minisub import base, cli
 from minisub.arm import Arm, Config
 from minisub.lab import Lab
 from minisub.store import MinisubError, Store, read_json
@@ -229,3 +231,70 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(tmp_path
         assert json.loads(out.read_text())["rows"]
     finally:
         subprocess.run(["umount", str(disk)], check=False)
+
+
+READ_ONLY = {
+    "run, its store": ["run", "shuffle", "--store", "{}"],
+    "run, a new store": ["run", "shuffle", "--store", "{}/new"],
+    "run, its result": ["run", "shuffle", "--json", "{}/x.json"],
+    "run, its plot": ["run", "shuffle", "--plot", "{}/x.svg"],
+    "reproduce": ["reproduce", "--out", "{}/out"],
+    "sweep": ["sweep", "shuffle", "--set", "lists=9", "--out", "{}"],
+    "bases": ["bases", "--out", "{}"],
+    "export": ["export", "{}/course"],
+    "calibrate": ["calibrate", "--store", "{}"],
+    "bench": ["bench", "--quick", "--into", "{}/page.md"],
+}
+
+
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that cannot be written, by root neither; it holds a page for `bench`."""
+    folder = tmp_path_factory.mktemp("locked")
+    if os.geteuid() == 0:
+        mount = ["mount", "-t", "tmpfs", "tmpfs", str(folder)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("no file system can be mounted here")
+    (folder / "page.md").write_text("<!-- bench -->\n<!-- end -->\n")
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    else:
+        folder.chmod(0o500)
+    yield folder
+    if os.geteuid() == 0:
+        subprocess.run(["umount", str(folder)], check=False)
+    else:
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mounts a file system")
+@pytest.mark.parametrize("command", READ_ONLY)
+def test_a_read_only_folder_is_said_before_the_work(
+    command: str,
+    read_only: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    idle(monkeypatch, AssertionError("it has begun to work"))
+    monkeypatch.setenv("MINISUB_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    there = sorted(read_only.rglob("*"))
+    assert cli.main([part.format(read_only) for part in READ_ONLY[command]]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    [line] = err.splitlines()
+    assert line.startswith("minisub: ")
+    assert str(read_only) in line
+    assert "Read-only" in line or "Permission denied" in line
+    assert sorted(read_only.rglob("*")) == there
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_from_elsewhere_with_a_locked_home() -> None:
+    """Installs, a quick report, a page of the gallery: see the script."""
+    script = Path(__file__).parent / "package.sh"
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in ("bytes, allowed", "it is typed", "a shell completes", "the gallery serves"):
+        assert said in done.stdout
