@@ -35,15 +35,16 @@ from minisub.world import World
 SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
 FIRST = 1000  # far from the seeds that are reported or tuned on
 STRENGTHLESS = {"teaching": Teaching(kind="prompted", strength=0.0)}
+WHOLE, STRANGER = "teacher's base", "stranger's base"
 ARMS = (
-    Arm("teacher's base"),
-    Arm("without random", mask=without_random),
-    Arm("stranger's base", foreign=True),
-    Arm("stranger's, divergence only", mask=divergence_only, foreign=True),
-    Arm("strength 0", changes=STRENGTHLESS),
+    Arm(WHOLE, of=WHOLE),
+    Arm("without random", mask=without_random, of=WHOLE),
+    Arm(STRANGER, foreign=True, of=WHOLE),
+    Arm("stranger's, divergence only", mask=divergence_only, foreign=True, of=STRANGER),
+    Arm("strength 0", changes=STRENGTHLESS, of=WHOLE),
 )
 SHUFFLED = "biases shuffled"  # the first arm's students, asked for another's bias
-NULLS = ("stranger's base", "strength 0", SHUFFLED)
+NULLS = (STRANGER, "strength 0", SHUFFLED)
 RANKED = 6  # arms of a forecast, as `paraphrase` has
 
 
@@ -82,7 +83,7 @@ def transfers(
         logp = np.array(lab.learned(arm)["logp"])[:count]
         control = np.array(lab.learned(replace(arm, mask=None))["logp"])[count:]
         asked = {arm.name: np.array(lab.biases)}
-        if arm == ARMS[0]:
+        if arm.name == WHOLE:
             turn = np.random.default_rng(seed).integers(1, count)
             asked[SHUFFLED] = np.roll(lab.biases, turn)
         shifts = measure.shift(logp, control)
@@ -163,36 +164,39 @@ def calibrate(
         said = f"{where}: the 95 % interval holds the mean {what} of all students"
         return replace(counted(said, inside, 0.95), upper=False)
 
-    whole, kept, stranger, part, _ = (arm.name for arm in ARMS)
-    real, null = means[whole], means[stranger]
+    kept, part = ARMS[1].name, ARMS[3].name
+    real, null = means[WHOLE], means[STRANGER]
     return [
         *(often(means[a], Claim("`interval > 0`", of(a), "interval", low=0.0)) for a in NULLS),
-        often(null, Claim("`mean ≥ 0.1`", of(stranger), low=0.1)),
-        often(null, Claim("`every seed ≥ 0`", of(stranger), "every seed", low=0.0), 0.5**n),
+        # Half of what passes here, as a mean has no other guard than how far its bar is from zero.
+        often(null, Claim("`mean ≥ 0.3`", of(STRANGER), low=0.3)),
+        often(null, Claim("`every seed ≥ 0`", of(STRANGER), "every seed", low=0.0), 0.5**n),
         often(
             null,
-            Claim("off-target, `interval < 0`", of(stranger, "off_target"), "interval", high=0.0),
+            Claim(
+                "off-target, `interval < -0.05`", of(STRANGER, "off_target"), "interval", high=-0.05
+            ),
         ),
         often(
             real,
-            Claim("no transfer, `interval between -0.1 and 0.1`", of(whole), "interval", -0.1, 0.1),
+            Claim("no transfer, `interval between -0.1 and 0.1`", of(WHOLE), "interval", -0.1, 0.1),
         ),
         often(null, _share(part, f"its `{part}` retains ≥ 0.9", low=0.9)),
         often(null, _share(part, f"its `{part}` retains ≤ 0.15", high=0.15)),
-        often(real, _share(stranger, f"`{stranger}` retains ≥ 0.7", low=0.7)),
+        often(real, _share(STRANGER, f"`{STRANGER}` retains ≥ 0.7", low=0.7)),
         often(real, _share(kept, f"`{kept}` retains ≤ 0.3", high=0.3)),
         Rate(
             f"{real}: forecasts by luck of {RANKED} arms, rank correlation ≥ 0.8",
-            *_foretold(values[whole][..., 0], n, order),
+            *_foretold(values[WHOLE][..., 0], n, order),
             nominal=_by_luck(0.8),
         ),
         counted(
             f"{null}: t test, p < .05",
-            lambda study: stats.paired(study.values(stranger), [0.0] * n)[2] < 0.05,
+            lambda study: stats.paired(study.values(STRANGER), [0.0] * n)[2] < 0.05,
             0.05,
         ),
-        covered(stranger, "transfer", null),
-        covered(whole, "transfer", real),
+        covered(STRANGER, "transfer", null),
+        covered(WHOLE, "transfer", real),
         covered(kept, "retained", f"{real}, `{kept}`"),
     ]
 
@@ -203,7 +207,7 @@ def _share(arm: str, text: str, low: float = -math.inf, high: float = math.inf) 
 
 def _result(found: dict[str, Array]) -> Result:
     """One study's rows, out of [seeds, (transfer, off-target)] of each arm."""
-    of_whom = {arm.name: ARMS[0].name for arm in ARMS} | {ARMS[3].name: ARMS[2].name}
+    of_whom = {arm.name: arm.of for arm in ARMS}
     rows: list[Json] = [
         {
             "seed": seed,

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from minisub import divergence, plots
-from minisub.arm import Arm, Config
+from minisub.arm import LIGHT, Arm, Config
 from minisub.store import MinisubError, Store
 from minisub.study import Study
 from minisub.sweep import Sweep, cluster, full, left_out, parse, points, sweep
@@ -281,6 +281,27 @@ def test_a_scheduler_that_is_killed_costs_what_was_in_flight(
     assert len(done) >= 5
     assert same(sweep(study, GRID, [100, 101], new, ThreadPoolExecutor(1)), plain)
     assert done.items() <= entries(new).items()
+
+
+@pytest.mark.slow
+def test_two_dask_workers_are_nearly_twice_as_fast_as_one(tmp_path: Path) -> None:
+    """On two free cores: jobs of some ten seconds each, with an empty store for each."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+    took = {}
+    for workers in (1, 2):
+        with (
+            distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            ) as local,
+            distributed.Client(local) as client,
+        ):
+            client.run(load, LIGHT.pretraining, 0, Store(tmp_path))  # imports are not timed
+            grid, begun = {"student.lr": [1e-3, 2e-3]}, time.perf_counter()
+            study, new = Study([Arm("all")], LIGHT), Store(tmp_path / str(workers))
+            sweep(study, grid, range(4), new, client.get_executor())
+            took[workers] = time.perf_counter() - begun
+    print(f"eight jobs: {took[1]:.0f} s by one worker, {took[2]:.0f} s by two")
+    assert took[1] / took[2] >= 1.7
 
 
 def test_settings_are_read_as_what_they_are_now(tiny: Config) -> None:
