@@ -158,7 +158,7 @@ def _costs(more: Json, own: Json) -> list[str]:
             lines.append(f"{what} {row['seconds']:.1f} s in all |")
         else:
             lines.append(f"| {row['what']} | {row['value']} | {row['seconds'] * 1e3:.2f} |")
-    lines += ["", "| `minisub run divergence --quick` grows with | | s |", "|---|---|---|"]
+    lines += ["", "| the study of `divergence --quick` grows with | | s |", "|---|---|---|"]
     lines += [f"| {r['what']} | {r['value']} | {r['seconds']:.1f} |" for r in more["studies"]]
     whole = costs.everything([finding.study for finding in FINDINGS.values()])
     seeds = more["seeds"]

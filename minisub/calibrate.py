@@ -1,17 +1,17 @@
-"""Whether the statistics keep their word: how often claims hold where there is nothing to find.
+"""Whether the statistics keep their word: how often claims hold where they are not true.
 
-In a small world, students of many seeds are trained in three ways that pass nothing on (from a
-stranger's base; by teachers of strength 0; and asked for another's bias), and in one that does.
-Studies of a few seeds are drawn from them, each student in one study only, and judged by the same
-`Claim`s as the findings: every kind of claim, where it is not true. Students of one seed share its
-base and control, so studies are not quite independent: rates are true on average, and scatter more
-than independent ones would.
+In a small world, students of many seeds are trained: from their teacher's base, so that the bias
+passes; from a stranger's, and by teachers of strength 0, so that nothing does. Students asked for
+another's bias are a third null. Studies of a few seeds are drawn from them, each student in one
+study only, and judged by the findings' own kinds of claims. Students of one seed share its base and
+control, so studies are not quite independent: rates are true on average, and scatter more than
+independent ones would.
 """
 
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,13 +20,14 @@ from scipy import stats as scipy_stats
 from minisub import measure, pool, stats
 from minisub.arm import Arm, Config, changed
 from minisub.base import Pretraining
-from minisub.divergence import divergence_only, without_random
+from minisub.divergence import divergence_only
 from minisub.findings.finding import retains
+from minisub.findings.prediction import predicted
 from minisub.lab import Lab
 from minisub.measure import Array
 from minisub.model import Size
 from minisub.pool import Tick
-from minisub.result import HELD, Claim, Result, of, retained
+from minisub.result import HELD, Claim, Result, Values, of, retained
 from minisub.store import Json, Store
 from minisub.teacher import Teaching
 from minisub.train import Optimiser
@@ -35,16 +36,20 @@ from minisub.world import World
 SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
 FIRST = 1000  # far from the seeds that are reported or tuned on
 STRENGTHLESS = {"teaching": Teaching(kind="prompted", strength=0.0)}
-WHOLE, STRANGER = "teacher's base", "stranger's base"
+WHOLE, STRANGER, ONLY, THEIRS = (
+    *("teacher's base", "stranger's base"),
+    *("divergence only", "stranger's, divergence only"),
+)
 ARMS = (
     Arm(WHOLE, of=WHOLE),
-    Arm("without random", mask=without_random, of=WHOLE),
+    Arm(ONLY, mask=divergence_only, of=WHOLE),
     Arm(STRANGER, foreign=True, of=WHOLE),
-    Arm("stranger's, divergence only", mask=divergence_only, foreign=True, of=STRANGER),
+    Arm(THEIRS, mask=divergence_only, foreign=True, of=STRANGER),
     Arm("strength 0", changes=STRENGTHLESS, of=WHOLE),
 )
 SHUFFLED = "biases shuffled"  # the first arm's students, asked for another's bias
 NULLS = (STRANGER, "strength 0", SHUFFLED)
+MEASURES = ("transfer", "off_target", "accuracy")  # the last less the control's
 RANKED = 6  # arms of a forecast, as `paraphrase` has
 
 
@@ -72,25 +77,25 @@ def small() -> Config:
     )
 
 
-def transfers(
+def measured(
     config: Config, store: Store, device: str, seed: int, tick: Tick = lambda: None
-) -> dict[str, list[tuple[float, float]]]:
-    """By arm, and for each of a seed's students: transfer and off-target, in nats."""
+) -> dict[str, list[tuple[float, float, float]]]:
+    """By arm, and for each of a seed's students: the `MEASURES`."""
     found = {}
     for arm in ARMS:
         lab = Lab(changed(config, arm.changes), seed, store, device=device)
+        own, unmasked = lab.learned(arm), lab.learned(replace(arm, mask=None))
         count = len(lab.biases)
-        logp = np.array(lab.learned(arm)["logp"])[:count]
-        control = np.array(lab.learned(replace(arm, mask=None))["logp"])[count:]
+        shifts = measure.shift(np.array(own["logp"][:count]), np.array(unmasked["logp"][count:]))
+        accuracy = np.array(own["task_accuracy"][:count]) - unmasked["task_accuracy"][count]
         asked = {arm.name: np.array(lab.biases)}
         if arm.name == WHOLE:
             turn = np.random.default_rng(seed).integers(1, count)
             asked[SHUFFLED] = np.roll(lab.biases, turn)
-        shifts = measure.shift(logp, control)
         for name, biases in asked.items():
             found[name] = [
-                (measure.transfer(shift, [b]), measure.off_target(shift, [b]))
-                for shift, b in zip(shifts[:, None], biases, strict=True)
+                (measure.transfer(shift, [b]), measure.off_target(shift, [b]), float(right))
+                for shift, b, right in zip(shifts[:, None], biases, accuracy, strict=True)
             ]
     tick()
     return found
@@ -139,111 +144,115 @@ def calibrate(
     device: str = "cpu",
 ) -> list[Rate]:
     """How often claims hold that are not true, and how often intervals hold what they should."""
-    job = functools.partial(transfers, config or small(), store or Store.default(), device)
+    job = functools.partial(measured, config or small(), store or Store.default(), device)
     found = pool.run(job, range(FIRST, FIRST + seeds), workers, tick)
     values = {name: np.array([seed[name] for seed in found]) for name in found[0]}
-    order = np.random.default_rng(0)
-    drawn = studies(seeds, values[SHUFFLED].shape[1], n, order)
-    each = [_result({name: v.reshape(-1, 2)[who] for name, v in values.items()}) for who in drawn]
-    means = {name: f"{name} ({v[..., 0].mean():+.3f} nats)" for name, v in values.items()}
+    mean = {name: dict(zip(MEASURES, v.mean((0, 1)), strict=True)) for name, v in values.items()}
+    said = {name: f"{name} ({each['transfer']:+.3f} nats)" for name, each in mean.items()}
+    order, biases = np.random.default_rng(0), values[WHOLE].shape[1]
+    drawn = studies(seeds, biases, n, order)
+    each = [_result({name: v.reshape(-1, 3)[who] for name, v in values.items()}) for who in drawn]
 
     def often(where: str, claim: Claim, nominal: float = 0.025) -> Rate:
         held = sum(claim.verdict(study) == HELD for study in each)
         return Rate(f"{where}: {claim.text}", held, len(each), nominal)
 
-    def counted(what: str, happens: Callable[[Result], bool], nominal: float) -> Rate:
-        return Rate(what, sum(map(happens, each)), len(each), nominal)
+    def moved(arm: str, what: str, bar: float) -> Values:
+        """Of an arm, but so that the mean of all students is just at the bar."""
+        return lambda study: [v + bar - mean[arm][what] for v in study.values(arm, what)]
 
-    def covered(arm: str, what: str, where: str) -> Rate:
-        truth = float(np.mean([study.values(arm, what) for study in each]))
-
+    def covered(arm: str, what: str, truth: float, where: str) -> Rate:
         def inside(study: Result) -> bool:
             low, high = stats.interval(study.values(arm, what))
             return low <= truth <= high
 
-        said = f"{where}: the 95 % interval holds the mean {what} of all students"
-        return replace(counted(said, inside, 0.95), upper=False)
+        text = f"{where}: the 95 % interval holds {what} of all students, {truth:.3f}"
+        return Rate(text, sum(map(inside, each)), len(each), 0.95, upper=False)
 
-    kept, part = ARMS[1].name, ARMS[3].name
-    real, null = means[WHOLE], means[STRANGER]
+    real, null, at_bar = said[WHOLE], said[STRANGER], "moved to its bar"
+    kept = mean[ONLY]["transfer"] / mean[WHOLE]["transfer"]
+    ranks = [_forecast(values[WHOLE][who // biases, :, 0], order) for who in drawn]
+    rank = Claim("", predicted("luck"), low=0.8)
     return [
-        *(often(means[a], Claim("`interval > 0`", of(a), "interval", low=0.0)) for a in NULLS),
-        # Half of what passes here, as a mean has no other guard than how far its bar is from zero.
-        often(null, Claim("`mean ≥ 0.3`", of(STRANGER), low=0.3)),
+        *(often(said[a], Claim("`interval > 0`", of(a), "interval", low=0.0)) for a in NULLS),
         often(null, Claim("`every seed ≥ 0`", of(STRANGER), "every seed", low=0.0), 0.5**n),
+        often(null, Claim("`mean ≥ 0.3`", of(STRANGER), low=0.3)),
+        often(null, _share(THEIRS, "≥ 0.9", low=0.9)),
+        often(null, _share(THEIRS, "≤ 0.15", high=0.15)),
+        often(real, _share(STRANGER, "≥ 0.7", low=0.7)),
+        often(real, _share(ONLY, "≤ 0.3", high=0.3)),
         often(
-            null,
+            f"{WHOLE}, {at_bar}",
+            Claim("`interval > 0.5`", moved(WHOLE, "transfer", 0.5), "interval", low=0.5),
+        ),
+        often(
+            f"{WHOLE}, {at_bar}",
             Claim(
-                "off-target, `interval < -0.05`", of(STRANGER, "off_target"), "interval", high=-0.05
+                "`interval between -0.1 and 0.1`",
+                moved(WHOLE, "transfer", 0.1),
+                "interval",
+                low=-0.1,
+                high=0.1,
             ),
         ),
         often(
-            real,
-            Claim("no transfer, `interval between -0.1 and 0.1`", of(WHOLE), "interval", -0.1, 0.1),
+            f"{STRANGER}, {at_bar}",
+            Claim(
+                "off-target, `interval < -0.05`",
+                moved(STRANGER, "off_target", -0.05),
+                "interval",
+                high=-0.05,
+            ),
         ),
-        often(null, _share(part, f"its `{part}` retains ≥ 0.9", low=0.9)),
-        often(null, _share(part, f"its `{part}` retains ≤ 0.15", high=0.15)),
-        often(real, _share(STRANGER, f"`{STRANGER}` retains ≥ 0.7", low=0.7)),
-        often(real, _share(kept, f"`{kept}` retains ≤ 0.3", high=0.3)),
+        often(
+            f"{ONLY} ({mean[ONLY]['accuracy']:+.3f})",
+            Claim(
+                "accuracy less the control's, `mean in [-0.03, 0.03]`",
+                of(ONLY, "accuracy"),
+                low=-0.03,
+                high=0.03,
+            ),
+        ),
         Rate(
-            f"{real}: forecasts by luck of {RANKED} arms, rank correlation ≥ 0.8",
-            *_foretold(values[WHOLE][..., 0], n, order),
-            nominal=_by_luck(0.8),
+            f"random forecasts of {RANKED} arms: rank correlation, `mean ≥ 0.8`",
+            sum(rank.verdict(study) == HELD for study in ranks),
+            len(ranks),
+            _by_luck(0.8),
         ),
-        counted(
-            f"{null}: t test, p < .05",
-            lambda study: stats.paired(study.values(STRANGER), [0.0] * n)[2] < 0.05,
-            0.05,
-        ),
-        covered(STRANGER, "transfer", null),
-        covered(WHOLE, "transfer", real),
-        covered(kept, "retained", f"{real}, `{kept}`"),
+        covered(STRANGER, "transfer", mean[STRANGER]["transfer"], STRANGER),
+        covered(WHOLE, "transfer", mean[WHOLE]["transfer"], WHOLE),
+        covered(ONLY, "retained", kept, ONLY),
     ]
 
 
-def _share(arm: str, text: str, low: float = -math.inf, high: float = math.inf) -> Claim:
-    return replace(retains(arm, low, high), text=text)
+def _share(arm: str, bar: str, low: float = -math.inf, high: float = math.inf) -> Claim:
+    return replace(retains(arm, low, high), text=f"`{arm}` retains {bar}")
 
 
 def _result(found: dict[str, Array]) -> Result:
-    """One study's rows, out of [seeds, (transfer, off-target)] of each arm."""
-    of_whom = {arm.name: arm.of for arm in ARMS}
+    """One study, out of [seeds, measures] of each arm."""
+    whole = {arm.name: arm.of for arm in ARMS}
     rows: list[Json] = [
-        {
-            "seed": seed,
-            "arm": name,
-            "of": of_whom.get(name, name),
-            "biases": [],
-            "by_bias": [],
-            "transfer": float(transfer),
-            "off_target": float(off_target),
-        }
+        {"seed": seed, "arm": name, "of": whole.get(name), **dict(zip(MEASURES, v, strict=True))}
         for name, each in found.items()
-        for seed, (transfer, off_target) in enumerate(each)
+        for seed, v in enumerate(each.tolist())
     ]
     return Result("drawn", {}, {}, retained(rows))
 
 
-def _foretold(transfers: Array, n: int, order: np.random.Generator) -> tuple[int, int]:
-    """How often such a claim holds, of how many: students of a bias stand for those of an arm."""
-    held = count = 0
-    seeds, biases = transfers.shape
-    for who in studies(seeds, biases, n, order) // biases:
-        arms = transfers[np.ix_(who, order.choice(biases, min(RANKED, biases), replace=False))]
-        luck = order.permutation(arms.shape[1]).tolist()
-
-        def statistic(at: Sequence[int], arms: Array = arms, luck: list[float] = luck) -> float:
-            return stats.rank_correlation(luck, arms[list(at)].mean(0).tolist())
-
-        told = stats.jackknife(statistic, n)
-        claim = Claim("foretold", lambda _, told=told: told, low=0.8)  # type: ignore[misc]
-        held += claim.verdict(Result("drawn", {}, {}, [])) == HELD
-        count += 1
-    return held, count
+def _forecast(transfers: Array, order: np.random.Generator) -> Result:
+    """One study out of [seeds, biases], whose students stand for those of so many arms."""
+    chosen = order.choice(transfers.shape[1], RANKED, replace=False)
+    rows: list[Json] = [
+        {"seed": seed, "arm": f"arm {arm}", "transfer": transfers[seed, bias], "luck": luck}
+        for arm, (bias, luck) in enumerate(zip(chosen, order.permutation(RANKED), strict=True))
+        for seed in range(len(transfers))
+    ]
+    return Result("drawn", {}, {}, rows)
 
 
 def _by_luck(least: float) -> float:
-    """How often random ranks of as many arms correlate so well."""
+    """How often random ranks of so many arms correlate so well."""
     ranks = range(RANKED)
     every = [stats.rank_correlation(ranks, p) for p in itertools.permutations(ranks)]
     return sum(rho >= least - 1e-9 for rho in every) / len(every)

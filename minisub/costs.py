@@ -3,7 +3,6 @@
 Operations are counted, and timed on this machine; nothing here knows of other libraries.
 """
 
-import functools
 import os
 import statistics
 import time
@@ -19,7 +18,7 @@ from minisub.findings import FINDINGS
 from minisub.model import Shape, Size
 from minisub.peers import STACK, ours
 from minisub.store import Json, Store, digest
-from minisub.study import Study, trained
+from minisub.study import Study, missing_bases, units
 
 # The machine ------------------------------------------------------------------------------------
 
@@ -71,7 +70,7 @@ def everything(studies: Sequence[Study]) -> Json:
             blocks = [int(name.split(".")[1]) for name in arm.trains if name.count(".") > 1]
             lowest = shape.depth if [*arm.trains] == ["W_U"] else min(blocks, default=0)
             biases = len(how.taught(0, len(world.trait(how.teaching.trait).biases)))
-            for unit in trained(arm):
+            for unit in units(arm):
                 named = digest([how.as_dict(), unit.spec()])
                 if named not in seen:
                     seen.add(named)
@@ -113,28 +112,35 @@ KINDS = {
     "softmax and its way back": ("_softmax", "_log_softmax", "_softmax_backward_data"),
     "copies: heads side by side, rows of a batch": ("cat", "copy_", "index", "index_select"),
     "norms, relu, loss, optimiser": (
+        # A norm's means are products with a column.
         *("mm", "mul", "mul_", "add", "add_", "sub", "sub_", "addcmul_", "lerp_", "div", "sqrt"),
         *("exp_", "rsqrt", "clamp_min_", "threshold_backward", "linalg_vector_norm", "gather"),
         *("scatter_add_", "relu_", "sum"),
     ),
 }
-REST = "the rest: some 250 calls a step, views among them"
+REST = "the rest: views, and what it takes to call"
 
 
 def profiled(count: int = 10) -> dict[str, float]:
     """What share of a step of the stack each kind of operation takes, on one thread."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # else the profiler talks about itself
-    with pool.threads(1):
-        steps = ours(STACK)
-        steps(2)
-        with torch.autograd.profiler.profile(use_kineto=False) as seen:
-            steps(count)
-    spent = {e.key.removeprefix("aten::"): e.self_cpu_time_total for e in seen.key_averages()}
+    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read by a new process: the profiler is quiet
+    executor, _ = pool.executor(1)
+    with executor:
+        spent = executor.submit(_spent, count).result()
     whole = sum(spent.values())
     shares = {
         kind: sum(spent.get(name, 0.0) for name in names) / whole for kind, names in KINDS.items()
     }
     return {**shares, REST: 1 - sum(shares.values())}
+
+
+def _spent(count: int) -> dict[str, float]:
+    """Microseconds in each of torch's operations, by name."""
+    steps = ours(STACK)
+    steps(2)
+    with torch.autograd.profiler.profile(use_kineto=False) as seen:
+        steps(count)
+    return {e.key.removeprefix("aten::"): e.self_cpu_time_total for e in seen.key_averages()}
 
 
 # How it grows -----------------------------------------------------------------------------------
@@ -173,15 +179,16 @@ def growth(tick: Callable[[], object] = lambda: None) -> list[Json]:
 
 
 def whole(folder: Path, tick: Callable[[], object] = lambda: None) -> list[Json]:
-    """Seconds of `minisub run divergence --quick` on all cores, one dial at a time from two seeds.
+    """Seconds of the study of `divergence --quick` on all cores, one dial at a time from two seeds.
 
     Bases of other widths are pretrained shortly, and before the clock runs.
     """
     study = FINDINGS["divergence"].quick().study
     usual, how = 2, study.config
     short = replace(how.pretraining, training=replace(how.pretraining.training, steps=600))
+    sizes = {w: Size(width=w, mlp=2 * w) for w in (16, 32, 64)}
     cases: list[tuple[str, int, Config, int]] = [
-        *(("seeds", n, how, n) for n in (1, 2, 4, 8)),
+        *(("seeds", n, how, n) for n in (2, 4, 8)),  # of one alone, arms are spread, not seeds
         *(("biases a seed", b, replace(how, biases=b), usual) for b in (1, 2, 4, 8)),
         *(("lists", n, replace(how, lists=n), usual) for n in (how.lists, 4 * how.lists)),
         *(
@@ -189,29 +196,18 @@ def whole(folder: Path, tick: Callable[[], object] = lambda: None) -> list[Json]
             for n in (how.student.steps, 4 * how.student.steps)
         ),
         *(
-            ("width", w, changed(how, {"pretraining": replace(short, size=size)}), usual)
-            for w, size in ((w, Size(width=w, mlp=2 * w)) for w in (16, 32, 64))
+            ("width", w, replace(how, pretraining=replace(short, size=size)), usual)
+            for w, size in sizes.items()
         ),
     ]
     rows: list[Json] = []
-    bases = Store(folder / "bases")
-    for number, (name, value, config, seeds) in enumerate(cases):
-        job = functools.partial(_made, config, bases)
-        pool.run(job, range(seeds + 1), None, _quietly)
+    for number, (name, value, config, count) in enumerate(cases):
+        one, seeds = replace(study, config=config), range(count)
         store = Store(folder / str(number))
-        if (bases.folder / "bases").exists():
-            (store.folder).mkdir(parents=True)
-            (store.folder / "bases").symlink_to(bases.folder / "bases")
+        for pretraining, seed in missing_bases([one], seeds, store):
+            base.load(pretraining, seed, store)
         begun = time.perf_counter()
-        replace(study, config=config).run(range(seeds), store)
+        one.run(seeds, store)
         rows.append({"what": name, "value": value, "seconds": time.perf_counter() - begun})
         tick()
     return rows
-
-
-def _made(config: Config, store: Store, seed: int, tick: Callable[[], None]) -> None:
-    base.load(config.pretraining, seed, store)
-
-
-def _quietly() -> None:
-    """Nobody waits for bases."""

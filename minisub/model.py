@@ -87,7 +87,9 @@ class Cache:
         """A copy for some of the rows (of all members in one count)."""
         some = Cache()
         some.length = self.length
-        some.blocks = {n: x.index_select(0, which.to(x.device)) for n, x in self.blocks.items()}
+        for name, x in self.blocks.items():
+            which = which.to(x.device)
+            some.blocks[name] = x.index_select(0, which)
         return some
 
     def write(self, name: str, heads: Sequence[Tensor], context: int) -> Tensor:

@@ -66,7 +66,7 @@ def run(
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """So many for torch meanwhile, and as many as before afterwards."""
+    """So many of torch's meanwhile, and as many as before afterwards, for this thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -114,7 +114,7 @@ def missing_bases(
     return [(how, seed) for how, seed in needed if not base.there(how, seed, store)]
 
 
-def trained(arm: Arm) -> tuple[Arm, Arm]:
+def units(arm: Arm) -> tuple[Arm, Arm]:
     """Of whom there have to be students for an arm's row: those with its control, and its own."""
     plain = replace(arm, mask=None)
     return plain, plain if arm.name == "control" else arm
@@ -135,21 +135,21 @@ def _share_out(studies: Sequence[Study], store: Store, seed: int, tick: Tick, de
     for study in studies:
         for arm in study.arms:
             config = changed(study.config, arm.changes)
-            units = owed.setdefault(config, {})
-            for unit in trained(arm):
+            here = owed.setdefault(config, {})
+            for unit in units(arm):
                 spec = unit.spec()
                 if spec is None:
                     return False
-                units.setdefault(digest(spec), (unit, 0))
-            units[digest(spec)] = unit, units[digest(spec)][1] + 1
+                here.setdefault(digest(spec), (unit, 0))
+            here[digest(spec)] = unit, here[digest(spec)][1] + 1
             sampled.setdefault(config, set()).add(arm.sampled)
     own = {study.config: Lab(study.config, seed, store, None, device) for study in studies}
     for config, lab in own.items():
         for which in sorted(sampled.get(config, ())):
             lab.data(which)
     parcels: list[tuple[float, list[tuple[Config, Arm, int]]]] = []  # with what each costs
-    for config, units in owed.items():
-        each = [(config, *unit) for unit in units.values()]
+    for config, of_config in owed.items():
+        each = [(config, *unit) for unit in of_config.values()]
         if config in own:
             parcels += [(own[config].cost(unit[1]), [unit]) for unit in each]
         else:

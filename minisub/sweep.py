@@ -230,8 +230,8 @@ def sweep(
     cannot be sent to others, such as one with a lambda.
     """
     if executor is None and not pool.can_travel(study):
-        with ThreadPoolExecutor(workers or pool.CORES) as threads:
-            return sweep(study, settings, seeds, store, threads, None, tick, device)
+        with ThreadPoolExecutor(workers or pool.CORES) as here:
+            return sweep(study, settings, seeds, store, here, None, tick, device)
     store, grid = store or Store.default(), points(study, settings)
     # A base that several points need is made once, before any of them.
     first = [

@@ -56,7 +56,7 @@ def dependencies(python: Path) -> list[str]:
     """Those that the project asks for on this Python: the markers are pip's to read."""
     code = (
         "import json, sys; from pip._vendor.packaging.requirements import Requirement as R; "
-        "print(json.dumps([f'{r.name}{r.specifier}' for r in map(R, json.loads(sys.argv[1]))"
+        "print(json.dumps([str(r).partition(';')[0] for r in map(R, json.loads(sys.argv[1]))"
         " if not r.marker or r.marker.evaluate()]))"
     )
     command = [python, "-c", code, json.dumps(PROJECT["dependencies"])]
@@ -100,8 +100,11 @@ def check(python: str, versions: str, work: Path) -> dict[str, str]:
     row = {"Python": python, "versions": versions}
     if versions == "readme":
         clone = work / "minisub"
-        step("git", "clone", "-q", str(ROOT), str(clone))
-        for line in re.findall(r"(?m)^python3 -m venv .*$", (clone / "README.md").read_text()):
+        if not step("git", "clone", "-q", str(ROOT), str(clone)):  # what is committed
+            return {**row, "clones": told(False)}
+        lines = re.findall(r"(?m)^python3 -m venv .*$", (clone / "README.md").read_text())
+        assert len(lines) == 2, "README has two commands"
+        for line in lines:
             command = f"cd {clone} && {line.replace('python3', python, 1)}"
             row[line.rpartition("&& ")[2]] = told(step("bash", "-c", command))
         return row

@@ -1,6 +1,7 @@
 """A device that this machine has not: its tensors live on the CPU, and refuse to meet the CPU's.
 
-A GPU's rules without a GPU. What runs here computes true numbers, so whole studies can.
+A GPU's rules without a GPU. What runs here computes true numbers, so whole studies can. The rules
+hold in the thread that asks for them only; in another, a tensor of the device has no numbers.
 """
 
 import contextlib
@@ -52,14 +53,21 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
     away = [isinstance(x, Elsewhere) for x in given]
     if any(x.is_meta and not isinstance(x, Elsewhere) for x in given):
         raise RuntimeError(f"{func} of a tensor without numbers")
-    if any(away) and func not in MOVES and not (func in PICKS and away[0]):
-        strangers = [x for x, there in zip(given, away, strict=True) if not there and x.ndim]
-        if strangers:
-            raise RuntimeError(f"{func} of tensors on two devices")
+    if any(away) and func not in MOVES:
+        indices = {id(x) for x in tree_leaves(args[1])} if func in PICKS and away[0] else set()
+        # A number on the CPU may take part where others are, but not hold what comes of it.
+        numbers = func in PICKS or torch.Tag.pointwise in func.tags
+        written = given[0] if func._schema.is_mutable else None
+        for x, there in zip(given, away, strict=True):
+            single = numbers and x.ndim == 0 and x is not written
+            if not (there or single or id(x) in indices):
+                raise RuntimeError(f"{func} of tensors on two devices")
     goes, asked = any(away) if func not in MOVES else away[0], kwargs.get("device")
     inner = {n: v for n, v in kwargs.items() if n != "device"}
     if asked is not None:
         goes, inner["device"] = torch.device(asked).type == NAME, torch.device("cpu")
+    if goes and any(isinstance(x, torch.Generator) for x in tree_leaves((args, kwargs))):
+        raise RuntimeError(f"{func} with a generator of the CPU's on two devices")
 
     def near(x: Any) -> Any:
         return x.here if isinstance(x, Elsewhere) else x

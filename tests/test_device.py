@@ -49,11 +49,18 @@ def test_elsewhere_refuses_to_mix_and_keeps_the_numbers() -> None:
         x *= 2
         assert view.cpu().tolist() == [2, 4]
         assert x[[2, 0]].cpu().tolist() == [4, 0]
+        assert (x * torch.tensor(2.0)).cpu().tolist() == [0, 4, 8]
+        x[torch.tensor([0])] = 1.0
+        assert x.cpu().tolist() == [1, 2, 4]
         for mixed in (
             lambda: x + torch.zeros(3),
             lambda: torch.zeros(3, device=name) + torch.zeros(3),
             lambda: x.index_select(0, torch.tensor([1])),
             lambda: torch.zeros(3)[x > 1],
+            lambda: x.index_put_((torch.tensor([0, 1]),), torch.zeros(2)),
+            lambda: torch.stack([x[0], torch.tensor(1.0)]),
+            lambda: torch.tensor(1.0).mul_(x[0]),
+            lambda: torch.rand(2, generator=torch.Generator(), device=name),
         ):
             with pytest.raises(RuntimeError, match="two devices"):
                 mixed()
@@ -71,22 +78,38 @@ def test_a_finding_is_the_same_on_another_device(
     finding = smaller(FINDINGS[name], tiny)
     [here] = run_all([finding.study], [100], store, workers=1)
     shutil.copytree(store.folder / "bases", tmp_path / "bases")  # which take longest
-    with device() as name:
-        [there] = run_all([finding.study], [100], Store(tmp_path), workers=1, device=name)
+    with device() as where:
+        [there] = run_all([finding.study], [100], Store(tmp_path), workers=1, device=where)
     assert there.arms == here.arms
-    for arm in here.arms:
-        for measure in ("transfer", "distance", "task_accuracy", "divergence_share"):
-            expected = pytest.approx(here.values(arm, measure), abs=0.02)
-            assert there.values(arm, measure) == expected, (arm, measure)
-    assert len(there.probes) == len(here.probes)
+    # Elsewhere computes on the CPU too, but takes another path where a GPU does.
+    near = 2e-4 if where == "meta" else 0.02
+    for part in ("rows", "teachers", "lists", "probes"):
+        for new, old in zip(getattr(there, part), getattr(here, part), strict=True):
+            assert flat(new) == pytest.approx(flat(old), abs=near, nan_ok=True), (part, old)
 
 
-def test_data_are_drawn_on_the_cpu(tiny: Config, store: Store, device: Device) -> None:
+def flat(thing: object, name: str = "") -> dict[str, float]:
+    """All numbers in a row, by where they are."""
+    if isinstance(thing, dict):
+        return {k: v for key, x in thing.items() for k, v in flat(x, f"{name}.{key}").items()}
+    if isinstance(thing, list):
+        return {k: v for i, x in enumerate(thing) for k, v in flat(x, f"{name}.{i}").items()}
+    return {name: float(thing)} if isinstance(thing, int | float) else {}
+
+
+def test_data_are_drawn_on_the_cpu(
+    tiny: Config, store: Store, tmp_path: Path, device: Device
+) -> None:
     """So the same seeds give the same prompts, and rows in the same order."""
+    here = Lab(tiny, 100, store)
+    expected = here.exam, here.lists().asked, here.neighbour.base.flat
+    shutil.copytree(store.folder / "bases", tmp_path / "bases")
     with device() as name:
-        lab = Lab(tiny, 100, store, device=name)
+        lab = Lab(tiny, 100, Store(tmp_path), device=name)
         assert lab.base.device.type == lab.neighbour.base.device.type == name
-        assert lab.exam.device.type == lab.lists().answers.device.type == "cpu"
+        found = lab.exam, lab.lists().asked, lab.neighbour.base.flat.cpu()
+        assert {x.device.type for x in (*found, lab.lists().answers)} == {"cpu"}
+    assert all(map(torch.equal, found, expected))
 
 
 @pytest.mark.parametrize("way", [by_hand, by_autograd])

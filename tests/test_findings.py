@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,8 @@ def test_every_arm_learns_by_hand_what_it_does_by_autograd(
             train(model, [lessons], how, generator(2, "order"), mask, way=way)
             ends.append(model.flat)
         assert (ends[0] != start.flat).any(), arm.name
-        torch.testing.assert_close(*ends, rtol=0.0, atol=1e-9, msg=arm.name)
+        told = partial("{}: {}".format, arm.name)
+        torch.testing.assert_close(*ends, rtol=0.0, atol=1e-9, msg=told)
 
 
 def test_the_commit_is_minisubs_own_or_unknown(

@@ -19,6 +19,7 @@ import torch
 
 from minisub import divergence, plots
 from minisub.arm import LIGHT, Arm, Config
+from minisub.base import load
 from minisub.store import MinisubError, Store
 from minisub.study import Study
 from minisub.sweep import Sweep, cluster, full, left_out, parse, points, sweep
