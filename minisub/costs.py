@@ -123,8 +123,7 @@ REST = "the rest: views, and what it takes to call"
 
 def profiled(count: int = 10) -> dict[str, float]:
     """What share of a step of the stack each kind of operation takes, on one thread."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read by a new process: the profiler is quiet
-    executor, _ = pool.executor(1)
+    executor, _ = pool.executor(1)  # for a process of its own: see `_spent`
     with executor:
         spent = executor.submit(_spent, count).result()
     whole = sum(spent.values())
@@ -136,6 +135,7 @@ def profiled(count: int = 10) -> dict[str, float]:
 
 def _spent(count: int) -> dict[str, float]:
     """Microseconds in each of torch's operations, by name."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where torch's profiler announces itself
     steps = ours(STACK)
     steps(2)
     with torch.autograd.profiler.profile(use_kineto=False) as seen:
