@@ -29,12 +29,12 @@ echo 'it is typed'
 grep -q reproduce completion && bash -n completion && echo 'a shell completes its words'
 "$minisub" reproduce --quick --out out | tail -1
 test -s out/report.html
-"$minisub" app --headless --port 27190 >app.txt 2>&1 &
+setsid "$minisub" app --headless --port 27190 >app.txt 2>&1 &  # a group of its own, to be ended as one
 app=$!
 for _ in $(seq 60); do
     if curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground; then break; fi
     sleep 1
 done
 curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground && echo 'the gallery serves its pages'
-kill -INT "$app"
+kill -TERM -- "-$app"
 wait "$app" || true
