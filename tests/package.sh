@@ -31,10 +31,9 @@ grep -q reproduce completion && bash -n completion && echo 'a shell completes it
 test -s out/report.html
 setsid "$minisub" app --headless --port 27190 >app.txt 2>&1 &  # a group of its own, to be ended as one
 app=$!
-for _ in $(seq 60); do
-    if curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground; then break; fi
-    sleep 1
-done
-curl -fs "http://127.0.0.1:27190/?file=00_playground.py" | grep -q Playground && echo 'the gallery serves its pages'
+playground() { curl -fs -m 20 -o page.html "http://127.0.0.1:27190/?file=00_playground.py" && grep -q Playground page.html; }
+for _ in $(seq 60); do if playground; then break; fi; sleep 1; done
+playground
+echo 'the gallery serves its pages'
 kill -TERM -- "-$app"
 wait "$app" || true
