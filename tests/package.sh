@@ -5,7 +5,13 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 home=$work/home
-trap 'umount "$home" 2>/dev/null || true; rm -rf "$work"' EXIT
+app=
+cleanup() {
+    if [ -n "$app" ]; then kill -TERM -- "-$app" 2>/dev/null || true; wait "$app" || true; fi
+    umount "$home" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
 python3 -m pip wheel -q --no-deps -w "$work/wheel" "$root"
 wheel=$(echo "$work"/wheel/*.whl)
 size=$(stat -c %s "$wheel")
@@ -35,5 +41,3 @@ playground() { curl -fs -m 20 -o page.html "http://127.0.0.1:27190/?file=00_play
 for _ in $(seq 60); do if playground; then break; fi; sleep 1; done
 playground
 echo 'the gallery serves its pages'
-kill -TERM -- "-$app"
-wait "$app" || true
