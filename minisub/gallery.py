@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -110,11 +111,15 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
     command += [] if browser else ["--headless"]
     # One thread a visitor: those of several visitors would wait for one another.
     with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}) as server:
+        # Who ends this process, such as a container's host, means the server.
+        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             prepare()
             return server.wait()
         except KeyboardInterrupt:  # which the server got as well
             return server.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def prepare() -> None:

@@ -7,7 +7,7 @@ work=$(mktemp -d)
 home=$work/home
 app=
 cleanup() {
-    if [ -n "$app" ]; then kill -TERM -- "-$app" 2>/dev/null || true; wait "$app" || true; fi
+    if [ -n "$app" ]; then kill -TERM "$app" 2>/dev/null || true; wait "$app" || true; fi
     umount "$home" 2>/dev/null || true
     rm -rf "$work"
 }
@@ -35,7 +35,7 @@ echo 'it is typed'
 grep -q reproduce completion && bash -n completion && echo 'a shell completes its words'
 "$minisub" reproduce --quick --out out | tail -1
 test -s out/report.html
-setsid "$minisub" app --headless --port 27190 >app.txt 2>&1 &  # a group of its own, to be ended as one
+"$minisub" app --headless --port 27190 >app.txt 2>&1 &
 app=$!
 playground() { curl -fs -m 20 -o page.html "http://127.0.0.1:27190/?file=00_playground.py" && grep -q Playground page.html; }
 for _ in $(seq 60); do if playground; then break; fi; sleep 1; done

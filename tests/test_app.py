@@ -4,7 +4,6 @@ import http.cookiejar
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -102,8 +101,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert found, text
         yield Served(f"http://127.0.0.1:{port}", found[1], text)
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        server.terminate()  # it alone: its own server is to end with it
         server.wait(20)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "marimo serves on by itself"
 
 
 def test_it_says_that_others_are_let_in(served: Served) -> None:
