@@ -1,6 +1,7 @@
 """Shared by all tests: shapes in annotations are checked, and worlds are tiny."""
 
 import importlib.util
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,12 @@ def idle(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
     work = ("cli._perform", "sweep.sweep", "calibrate.calibrate", "bench.race", "pool.run")
     for name in (*work, "gallery.serve", "gallery.export"):
         monkeypatch.setattr(f"minisub.{name}", stop)
+
+
+def bases_of(store: Store, folder: Path) -> Store:
+    """A new store in which nothing need be pretrained, and nothing else is made."""
+    shutil.copytree(store.folder / "bases", folder / "bases")
+    return Store(folder)
 
 
 def shrunk(how: Pretraining, tiny: Config) -> Pretraining:

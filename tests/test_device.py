@@ -3,7 +3,6 @@
 On the devices that are there, and on one that is not: see `elsewhere`.
 """
 
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import smaller
+from conftest import bases_of, smaller
 from elsewhere import elsewhere
 
 from minisub.arm import Config, changed
@@ -79,9 +78,9 @@ def test_a_finding_is_the_same_on_another_device(
     less = {"biases": 1, "lists": 96, "teaching.training.steps": 5, "exam": 16}
     finding = replace(finding, config=changed(finding.config, less))
     [here] = run_all([finding.study], [100], store, workers=1)
-    shutil.copytree(store.folder / "bases", tmp_path / "bases")  # which take longest
+    new = bases_of(store, tmp_path)
     with device() as where:
-        [there] = run_all([finding.study], [100], Store(tmp_path), workers=1, device=where)
+        [there] = run_all([finding.study], [100], new, workers=1, device=where)
     assert there.arms == here.arms
     # Elsewhere computes on the CPU too, but takes another path where a GPU does.
     near = 2e-4 if where == "meta" else 0.02
@@ -105,9 +104,9 @@ def test_data_are_drawn_on_the_cpu(
     """So the same seeds give the same prompts, and rows in the same order."""
     here = Lab(tiny, 100, store)
     expected = here.exam, here.lists().asked, here.neighbour.base.flat
-    shutil.copytree(store.folder / "bases", tmp_path / "bases")
+    new = bases_of(store, tmp_path)
     with device() as name:
-        lab = Lab(tiny, 100, Store(tmp_path), device=name)
+        lab = Lab(tiny, 100, new, device=name)
         assert lab.base.device.type == lab.neighbour.base.device.type == name
         found = lab.exam, lab.lists().asked, lab.neighbour.base.flat.cpu()
         assert {x.device.type for x in (*found, lab.lists().answers)} == {"cpu"}

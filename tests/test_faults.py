@@ -6,7 +6,6 @@ The loop of a hundred kills and the full disk are slow: `pytest -m slow tests/te
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import idle
+from conftest import bases_of, idle
 
 from minisub import base, cli
 from minisub.arm import Arm, Config
@@ -101,7 +100,7 @@ def test_writers_of_different_arrays_leave_one_of_them_whole(tmp_path: Path) -> 
 
 def test_two_processes_on_one_store_end_with_the_same_numbers(tmp_path: Path, lab: Lab) -> None:
     assert lab.base.members == 1  # is there
-    with_bases(tmp_path / "store", lab.store)
+    bases_of(lab.store, tmp_path / "store")
     processes = [run(tmp_path / "store", tmp_path / f"{i}.json") for i in range(2)]
     assert [p.wait() for p in processes] == [0, 0]
     assert (tmp_path / "0.json").read_bytes() == (tmp_path / "1.json").read_bytes()
@@ -130,11 +129,10 @@ def test_a_clock_that_goes_backwards_changes_nothing(
     tiny: Config, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lab.base.members == 1  # is there
-    with_bases(tmp_path / "store", lab.store)
+    store = bases_of(lab.store, tmp_path / "store")
     now = iter(range(10**9, 0, -1000))
     for name in ("time", "monotonic", "perf_counter"):
         monkeypatch.setattr(time, name, lambda: float(next(now)))
-    store = Store(tmp_path / "store")
     late = Study([Arm("all")], tiny).run([100], store, workers=1)
     monkeypatch.undo()
     assert late.rows == Study([Arm("all")], tiny).run([100], lab.store, workers=1).rows
@@ -172,15 +170,10 @@ def run(store: Path, out: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def with_bases(folder: Path, of: Store) -> None:
-    """A new store in which nothing need be pretrained."""
-    shutil.copytree(of.folder / "bases", folder / "bases")
-
-
 def kill_loop(tmp_path: Path, bases: Store, kills: int, seed: int) -> int:
     """Kill runs at random moments; a fresh store whenever one comes through. How many did."""
     whole, luck, ended, round_ = tmp_path / "whole.json", random.Random(seed), 0, 0
-    with_bases(tmp_path / "whole", bases)
+    bases_of(bases, tmp_path / "whole")
     begun = time.monotonic()
     assert run(tmp_path / "whole", whole).wait() == 0
     takes = time.monotonic() - begun
@@ -198,7 +191,7 @@ def kill_loop(tmp_path: Path, bases: Store, kills: int, seed: int) -> int:
             out.unlink()
             ended, round_ = ended + 1, round_ + 1
             store = tmp_path / str(round_)
-            with_bases(store, Store(tmp_path / "whole"))
+            bases_of(Store(tmp_path / "whole"), store)
     last = run(store, tmp_path / "killed.json")
     assert last.wait() == 0, (tmp_path / "killed.err").read_text()
     assert (tmp_path / "killed.json").read_bytes() == whole.read_bytes()

@@ -8,7 +8,6 @@ that the claim says nothing about it.
 """
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import bases_of
 from torch import Tensor
 
 from minisub import data as lists
@@ -323,9 +323,9 @@ def test_a_broken_laboratory_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert verdict(mutation, tiny, store) == HELD
-    shutil.copytree(store.folder / "bases", tmp_path / "bases")  # the rest is made by broken code
+    broken = bases_of(store, tmp_path)  # the rest is made by broken code
     mutation.break_(monkeypatch)
-    assert verdict(mutation, tiny, Store(tmp_path)) == NOT_HELD
+    assert verdict(mutation, tiny, broken) == NOT_HELD
 
 
 def test_every_finding_has_a_mutation() -> None:
