@@ -34,11 +34,11 @@ def run(
     """
     alone = workers is None and len(items) == 1
     workers = min(workers or CORES, len(items))
-    if workers <= 1 or not can_travel(job):
-        if workers > 1:
-            return _in_threads(lambda item: job(item, tick=tick), items, workers)
+    if workers <= 1:
         with threads(min(CORES, THREADS) if alone else 1):  # torch gives other threads no second
             return [job(item, tick=tick) for item in items]
+    if not can_travel(job):
+        return _in_threads(lambda item: job(item, tick=tick), items, workers)
     context = mp.get_context("spawn")  # fork is not safe with torch's threads
     ticks, (stop, alive) = context.SimpleQueue(), context.Pipe(duplex=False)
     listener = threading.Thread(target=_listen, args=(ticks, tick), daemon=True)
