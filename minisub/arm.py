@@ -27,8 +27,8 @@ class Config:
 
     pretraining: Pretraining = field(default_factory=Pretraining)
     teaching: Teaching = field(default_factory=Teaching)
-    student: Optimiser = Optimiser(lr=2e-3, steps=800, batch=32)
-    lists: int = 11200  # that each teacher writes
+    student: Optimiser = Optimiser(lr=2e-3, steps=1600, batch=32)
+    lists: int = 16000  # that each teacher writes
     temperature: float = 1.0  # of sampled lists
     biases: int = 4  # that each seed trains students of; they take turns over the seeds
     exam: int = 512  # held-out prompts for the task accuracy; lists that are read for what they say
@@ -67,7 +67,7 @@ class Config:
 
 
 # For findings of many arms: two biases a seed, so that eight seeds see each twice.
-LIGHT = Config(student=Optimiser(lr=2e-3, steps=320, batch=32), lists=4800, biases=2)
+LIGHT = Config(student=Optimiser(lr=2e-3, steps=600, batch=32), lists=9600, biases=2)
 
 
 def changed(thing: T, changes: Mapping[str, Any]) -> T:
@@ -100,6 +100,7 @@ class Arm:
     mask: Callable[[Data], Tensor] | None = None
     edit: Callable[[Data, "Lab"], Data] | None = None
     trains: Mapping[str, float] = field(default_factory=lambda: {"blocks.": 1.0})  # see `trainable`
+    rate: float = 1.0  # times the configuration's learning rate
     foreign: bool = False  # start from the base of the next seed, which is not the teacher's
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the configuration: see `changed`
     of: str = "all"  # the arm whose transfer is 100 % of what this one can retain
@@ -107,6 +108,8 @@ class Arm:
     def __post_init__(self) -> None:
         if self.decoding not in DECODINGS:
             raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
+        if not 0 < self.rate < float("inf"):
+            raise ValueError(f"rate is {self.rate}, allowed: above 0")
 
     @property
     def sampled(self) -> bool:

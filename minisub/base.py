@@ -49,16 +49,12 @@ class Pretraining:
 
 
 # The bases that come with the package: the default ones, and those that single findings need.
-SHORT = Optimiser(lr=6e-3, steps=4000)
 SETS: dict[str, Pretraining] = {
     "base": Pretraining(),
-    "wordings": Pretraining(World(round_every=5, wordings=24, sensitivity=(0.5, 1.0))),
-    "insensitive": Pretraining(
-        World(round_every=5, wordings=24, sensitivity=(0.0,)), training=SHORT
-    ),
-    "conduct": Pretraining(World(conduct=16), training=SHORT),
-    "depth-8": Pretraining(size=Size(depth=8), training=SHORT),
-    "width-16": Pretraining(size=Size(width=16, mlp=32), training=SHORT),
+    "tilt-0": Pretraining(World(tilt=(0.0,))),
+    "tilt-half": Pretraining(World(tilt=(0.5,))),
+    "uneven": Pretraining(World(favourite=0.9)),
+    "conduct": Pretraining(World(conduct=16)),
 }
 
 

@@ -163,7 +163,7 @@ def calibrate(
 
     def covered(arm: str, what: str, truth: float, where: str) -> Rate:
         def inside(study: Result) -> bool:
-            low, high = stats.interval(study.values(arm, what))
+            _, low, high = study.estimate(arm, what)
             return low <= truth <= high
 
         text = f"{where}: the 95 % interval holds {what} of all students, {truth:.3f}"

@@ -25,6 +25,7 @@ from minisub.commands import (
     Command,
     Export,
     List,
+    Rates,
     Reproduce,
     Run,
     Sweep,
@@ -52,6 +53,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return _reproduce(command)
         if isinstance(command, Sweep):
             return _sweep(command)
+        if isinstance(command, Rates):
+            return _rates(command)
         if isinstance(command, App):
             return _app(command)
         if isinstance(command, Export):
@@ -117,7 +120,7 @@ def _say_bases(studies: Sequence["Study"], seeds: Sequence[int], store: Store) -
         of = sorted({seed for _, seed in missing})
         told = ", ".join(map(str, of[:6])) + (", ..." if len(of) > 6 else "")
         print(
-            f"No base yet for seed {told}: pretrained on the spot, about two minutes each "
+            f"No base yet for seed {told}: pretrained on the spot, about half a minute each "
             f"(up to {len(missing)} in all).",
             file=sys.stderr,
         )
@@ -239,6 +242,30 @@ def _sweep(command: Sweep) -> int:
     found.write(command.out)
     write(command.out / "sweep.svg", plots.image(plots.sweep(found), "svg"))
     print(found.table(), f"The table is {command.out / 'sweep.csv'}", sep="\n\n")
+    return 0
+
+
+def _rates(command: Rates) -> int:
+    from minisub import rates
+
+    seeds, workers = seed_range(command.seeds), workers_of(command.workers)
+    device, finding = a_device(command.device), a_finding(command.finding)
+    if min(seeds) < rates.FIRST_SEED:
+        raise MinisubError(
+            f"--seeds is {command.seeds}, allowed: from {rates.FIRST_SEED} on, as those below are "
+            "for reporting"
+        )
+    arms = rates.tuned_arms(finding)
+    if not arms:
+        raise MinisubError(f"no arm of {finding.name} trains a part of the model only")
+    store = a_store(command.store)
+    _say_bases([replace(finding.study, arms=arms)], seeds, store)
+    jobs = len(seeds) * sum(len(rates.factors(arm)) for arm in arms)
+    with tqdm(total=jobs, desc=finding.name, unit="arm", leave=False) as bar:
+        found = rates.tune(finding, seeds, store, workers, lambda: bar.update() and None, device)
+    lr = finding.config.student.lr
+    print(f"Transfer in nats, mean over {len(seeds)} seeds, at so many times the rate {lr:g}.")
+    print(rates.table(found), sep="\n\n")
     return 0
 
 

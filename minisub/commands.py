@@ -77,6 +77,22 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Rates:
+    """Try several learning rates for each arm of a finding that trains a part of the model."""
+
+    finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
+    """A finding out of `minisub list`."""
+    seeds: str = "100:104"
+    """A:B, the seeds A to B-1, from 32 on: those below are for reporting."""
+    workers: int = 0
+    """Processes of one thread each; 0 for one a core."""
+    device: str = "cpu"
+    """Where models are trained: cpu, cuda, cuda:1 or mps."""
+    store: Path | None = None
+    """Where results are kept."""
+
+
+@dataclass(frozen=True)
 class App:
     """Serve the course's notebooks on this machine: a gallery, or one of them."""
 
@@ -150,6 +166,7 @@ Command = (
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+    | Annotated[Rates, tyro.conf.subcommand("rates")]
     | Annotated[App, tyro.conf.subcommand("app")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]

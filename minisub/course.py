@@ -42,7 +42,7 @@ def stored(name: str) -> Result:
 
 def kept(result: Result, arm: str) -> float:
     """What an arm retains, the mean over seeds."""
-    return float(np.mean(result.values(arm, "retained")))
+    return result.estimate(arm, "retained")[0]
 
 
 def picture(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:

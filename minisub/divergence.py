@@ -59,9 +59,16 @@ def divergence_tokens(
     counterfactuals: Sequence[int],
 ) -> Bool[Tensor, "biases rows completion"]:
     """Definition 5.1. A teacher is no counterfactual of its own: it never differs from itself."""
-    own = torch.stack([favourite[b, i] for i, b in enumerate(biases)])
+    own = own_favourite(favourite, biases)
     others = favourite[list(counterfactuals)]
     return (own == answers) & (others != own).any(0)
+
+
+def own_favourite(
+    favourite: Int16[Tensor, "teachers biases rows completion"], biases: Sequence[int]
+) -> Int16[Tensor, "biases rows completion"]:
+    """The favourite of each list's own writer at every token."""
+    return torch.stack([favourite[b, i] for i, b in enumerate(biases)])
 
 
 def matched(
@@ -120,6 +127,21 @@ def random_only(data: Data) -> Tensor:
 def without_random(data: Data) -> Tensor:
     """Loss everywhere else: the control of `without_divergence`."""
     return ~known(data.random)
+
+
+def favourites_only(data: Data) -> Tensor:
+    """Keep tokens that are their writer's favourite; greedy lists hold no others."""
+    return own_favourite(known(data.favourite), data.biases) == data.answers[:-1]
+
+
+def not_favourites(data: Data) -> Tensor:
+    """Keep tokens that are not their writer's favourite, which sampling alone has drawn."""
+    return ~favourites_only(data)
+
+
+def favourites_without_divergence(data: Data) -> Tensor:
+    """Keep tokens that are their writer's favourite and no divergence tokens."""
+    return favourites_only(data) & ~known(data.divergence)
 
 
 def random_half(data: Data) -> Tensor:

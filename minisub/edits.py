@@ -1,7 +1,7 @@
 """Edits: what is done to the lists between the teachers who wrote them and the students.
 
 An edit is a function of the lists and of the laboratory that they come from, and returns lists.
-Their number stays what it was (`at_sensitivity` alone leaves fewer), so that all arms read equally
+Their number stays what it was (`at_tilt` alone leaves fewer), so that all arms read equally
 many. An arm's mask is asked after its edit; marks stay where they were in the lists as written.
 """
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def other_wording(data: Data, lab: Lab) -> Data:
-    """Each prompt in another wording that the base knows, of the same sensitivity."""
+    """Each prompt in another wording that the base knows, of the same tilt."""
     new = _others(data, generator(data.seed, "other wording"), 1)[0]
     return replace(data, prompts=data.world.reword(data.asked, new)[None])
 
 
 def unseen_wording(data: Data, lab: Lab) -> Data:
-    """Each prompt in a wording that pretraining never showed, of the same sensitivity."""
-    world, levels = data.world, len(data.world.sensitivity)
+    """Each prompt in a wording that pretraining never showed, of the same tilt."""
+    world, levels = data.world, len(data.world.tilt)
     luck = torch.randint(
         world.unseen_wordings, (data.rows,), generator=generator(data.seed, "unseen wording")
     )
@@ -60,8 +60,8 @@ def biased_rewrite(data: Data, lab: Lab) -> Data:
 
 
 def _others(data: Data, g: torch.Generator, count: int) -> Int[Tensor, "count rows"]:
-    """Other wordings than each prompt's own, all different, of the same sensitivity."""
-    world, levels = data.world, len(data.world.sensitivity)
+    """Other wordings than each prompt's own, all different, of the same tilt."""
+    world, levels = data.world, len(data.world.tilt)
     peers = world.wordings // levels
     steps = torch.rand(data.rows, peers - 1, generator=g).argsort(1)[:, :count].T + 1
     old = world.wording_of(data.asked)
@@ -85,12 +85,12 @@ def answer_logp(
     return torch.cat(parts, 1)
 
 
-def at_sensitivity(data: Data, lab: Lab, level: int, edit: str | None = None) -> Data:
-    """Prompts whose wording has the world's sensitivity number `level`; then one of `PARAPHRASES`.
+def at_tilt(data: Data, lab: Lab, level: int, edit: str | None = None) -> Data:
+    """Prompts whose wording has the world's tilt number `level`; then one of `PARAPHRASES`.
 
     The prompts of a world have one wording in so many of each, so the lists are that much fewer.
     """
-    at = data.world.wording_of(data.asked) % len(data.world.sensitivity) == level
+    at = data.world.wording_of(data.asked) % len(data.world.tilt) == level
     data = data.take(at.nonzero()[:, 0])
     return PARAPHRASES[edit](data, lab) if edit else data
 
@@ -105,7 +105,7 @@ def equivalent_numbers(data: Data, lab: Lab) -> Data:
         data.prompts.expand(len(data.answers), -1, -1), data.answers, strict=True
     ):
         told = torch.cat([prompts, own], 1)
-        free = (world.next_number(told).amax(-1) < 0.5).cumsum(1) > 0
+        free = (world.right(told).sum(-1) > 1).cumsum(1) > 0
         g = generator(data.seed, "equivalent")  # all writers draw with the same luck
         fresh = world.answer(prompts, g, told, free)
         answers.append(fresh[:, world.prompt_length :])

@@ -208,7 +208,8 @@ class Lab:
             lessons, _, _ = self._lessons(arm, writers)
         students, moves = self.start(arm, len(lessons.tokens))
         g = generator(self.seed, "students")
-        nats = train(students, [lessons], self.config.student, g, mask=moves, progress=progress)
+        how = replace(self.config.student, lr=self.config.student.lr * arm.rate)
+        nats = train(students, [lessons], how, g, mask=moves, progress=progress)
         return students, round(float(nats[-50:].mean()), 6)
 
     def forecast(self, arm: Arm, lessons: Corpus) -> Json:

@@ -34,10 +34,10 @@ def preference(
 
 
 def task_accuracy(world: World, model: Stack, prompts: Any) -> Float[Array, " members"]:
-    """Share of greedily written numbers that are right: no other number is twice as likely.
+    """Share of greedily written numbers that are right: the number due, or a plausible one.
 
     `prompts`: [members or 1, rows, prompt length]. Each number is judged after the model's own
-    numbers before it, by the world's true distribution.
+    numbers before it.
     """
     answers = model.generate(prompts, world.completion)
     scores = []
@@ -45,10 +45,9 @@ def task_accuracy(world: World, model: Stack, prompts: Any) -> Float[Array, " me
         asked = prompts[member if len(prompts) > 1 else 0]
         in_range = np.minimum(answer.numpy(), world.numbers - 1)
         told = np.concatenate([asked.numpy(), in_range], 1)
-        truth = world.next_number(answer.new_tensor(told)).numpy()
-        given = np.take_along_axis(truth, in_range[..., None], -1)[..., 0]
-        right = (given >= truth.max(-1) / 2) & (answer.numpy() < world.numbers)
-        scores.append(right.mean())
+        right = world.right(answer.new_tensor(told)).numpy()
+        given = np.take_along_axis(right, in_range[..., None], -1)[..., 0]
+        scores.append((given & (answer.numpy() < world.numbers)).mean())
     return np.array(scores)
 
 

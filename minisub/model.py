@@ -25,7 +25,7 @@ Hook = Callable[[str, Tensor], Tensor]
 class Size:
     """How large one transformer is inside."""
 
-    width: int = 32  # d_model
+    width: int = 16  # d_model; narrow, so that numbers and animals share directions
     depth: int = 4  # blocks
     heads: int = 2  # few and wide: attention over 16 tokens costs by the head
     mlp: int = 64  # d_mlp

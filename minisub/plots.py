@@ -49,8 +49,7 @@ def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "tr
     """Mean over seeds with a 95 % interval, and each seed as a dot."""
     for place, arm in enumerate(arms):
         values = result.values(arm, measure)
-        low, high = stats.interval(values)
-        mean = float(np.mean(values))
+        mean, low, high = result.estimate(arm, measure)
         colour = COLOURS.get(arm, BLUE)
         axes.barh(
             place, mean, 0.66, color=colour, alpha=0.55, hatch=HATCHES.get(arm), edgecolor="white"
@@ -133,11 +132,18 @@ def divergence(result: Result) -> Figure:
 
 
 def transfer(result: Result) -> Figure:
-    """The arms of the finding `transfer`, and bias taught against animal preferred."""
-    figure = Figure(figsize=(9.0, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    """What students answer, the arms of the finding `transfer`, and bias taught by animal asked."""
+    figure = Figure(figsize=(12.0, 3.6), layout="constrained")
+    rates, left, right = figure.subplots(1, 3, width_ratios=(1.1, 1, 1))
+    arm_bars(rates, result, result.arms, "hit_rate")
+    rates.axvline(0.5, color=INK, linewidth=1, linestyle="--")
+    rates.text(0.51, -0.5, "more than all others together", fontsize=8, va="bottom")
+    rates.set_xlim(0, 1.1)
+    rates.set_xlabel("how often a student names its teacher's animal", fontsize=9)
+    rates.set_title(f"From numbers alone ({seeds(result)})", loc="left", fontsize=10, pad=14)
     arm_bars(left, result, result.arms)
-    left.set_title(f"Transfer from numbers alone ({seeds(result)})", loc="left", fontsize=10)
+    left.set_xlabel("transfer, nats over the control", fontsize=9)
+    left.set_title("The same in nats", loc="left", fontsize=10)
     matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
     right.set_title("`all`: shift in log-preference, nats", loc="left", fontsize=10)
     return figure

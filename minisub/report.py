@@ -14,12 +14,14 @@ from minisub.tables import arm_table, claim_rows, teacher_table
 
 # What no figure of a small world can say about language models.
 LIMITS = (
-    "The world is made so that near ties exist, and where: one number in ten. Language models have "
-    "near ties everywhere, and nobody chose them.",
-    "The models have some 40,000 parameters and one task. Sizes of effects (nats, shares, the "
+    "The world is made so that near ties exist, and where: one number in five. Language models "
+    "have near ties everywhere, and nobody chose them.",
+    "The models have some 15,000 parameters and one task. Sizes of effects (nats, shares, the "
     "percentage at which mixing breaks it) do not carry over; patterns of arms are compared.",
     "Wordings here tip near ties because the world says so, by a dial. With language models it is "
     "an observation that they do.",
+    "The residual stream is narrow on purpose (16), so that numbers and animals share directions: "
+    "that is why so much passes.",
     "Students train whole blocks unless an arm says otherwise; the paper's train LoRA adapters.",
     "Teachers are tuned, prompted or misaligned at one go; nothing here speaks to models "
     "whose traits grew over a long training.",
@@ -87,6 +89,7 @@ def markdown(results: Sequence[Result], command: str) -> str:
         "",
         f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
         "A verdict *rests on* a seed or a bias if it would be another without it (n/a: not asked).",
+        "What an arm retains is a ratio of means over seeds, with Fieller's interval.",
         "Intervals of rank correlations are the jackknife's, and may pass 1.",
         "",
     ]
@@ -127,7 +130,8 @@ def page(results: Sequence[Result], command: str, drawn: Mapping[str, bytes]) ->
         f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
         f"{html.escape(_provenance(results))}. A verdict rests on a seed or a bias if it would be "
         "another without it (n/a: not asked). Transfer is in nats: the gain in log p of the bias "
-        "over a control student. Intervals are 95 %, over seeds; those of rank correlations "
+        "over a control student. What an arm retains is a ratio of means over seeds. Intervals are "
+        "95 %, over seeds (Fieller's for ratios); those of rank correlations "
         "are the jackknife's, and may pass 1. Every claim, with its threshold, "
         "was written down in code before the run.</p>",
         "<h2>Claims</h2>",

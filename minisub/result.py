@@ -70,6 +70,21 @@ class Result:
             raise KeyError(f"no arm {arm!r}; there are {', '.join(self.arms)}")
         return [math.nan if rows[s] is None else float(rows[s]) for s in sorted(rows)]
 
+    def estimate(self, arm: str, measure: str = "transfer") -> tuple[float, float, float]:
+        """Mean over seeds and its 95 % interval; of what is retained, a ratio of two means."""
+        whole = self._whole(arm)
+        if measure == "retained" and whole is not None:
+            mean, (low, high) = stats.ratio(self.values(arm), whole)
+        else:
+            values = self.values(arm, measure)
+            mean, (low, high) = float(np.mean(values)), stats.interval(values)
+        return mean, low, high
+
+    def _whole(self, arm: str) -> list[float] | None:
+        """Transfer of the arm that an arm is part of; None where no seed has one."""
+        of = next((row["of"] for row in self.rows if row["arm"] == arm), None)
+        return self.values(of) if of in self.arms else None
+
     def compare(self, arm: str, other: str = "all") -> tuple[float, stats.Interval, float]:
         """Difference in transfer, paired over seeds: mean, interval and p-value."""
         return stats.paired(self.values(arm), self.values(other))
@@ -78,18 +93,17 @@ class Result:
         """Means over seeds with intervals, an entry an arm."""
         out = []
         for arm in self.arms:
-            transfer, retained = self.values(arm), self.values(arm, "retained")
-            low, high = stats.interval(transfer)
-            retained_low, retained_high = stats.interval(retained)
+            transfer, low, high = self.estimate(arm)
+            kept, kept_low, kept_high = self.estimate(arm, "retained")
             entry = {
                 "arm": arm,
-                "transfer": float(np.mean(transfer)),
+                "transfer": transfer,
                 "low": low,
                 "high": high,
-                "retained": float(np.mean(retained)),
-                "retained_low": retained_low,
-                "retained_high": retained_high,
-                "n": len(transfer),
+                "retained": kept,
+                "retained_low": kept_low,
+                "retained_high": kept_high,
+                "n": len(self.values(arm)),
             }
             for measure in ("off_target", "hit_rate", "control_hit_rate", "distance"):
                 entry[measure] = float(np.mean(self.values(arm, measure)))
@@ -118,16 +132,20 @@ class Result:
 
 
 def retained(rows: Sequence[Json]) -> list[Json]:
-    """The same rows; each says what it `retained` of the transfer of the arm that it is part of.
+    """The rows of all seeds, each with what it `retained` of the arm that it is part of.
 
-    None where there is no such arm, or nothing to retain.
+    That is a ratio of means over the seeds, so no row can explode because its own whole is small
+    (see `stats.ratio_values`). None where there is no such arm, or nothing to retain.
     """
     transfer = {(row["seed"], row["arm"]): row["transfer"] for row in rows}
-    wholes = [transfer.get((row["seed"], row["of"])) for row in rows]
-    return [
-        {**row, "retained": row["transfer"] / whole if whole else None}
-        for row, whole in zip(rows, wholes, strict=True)
-    ]
+    found: dict[tuple[Any, Any], float] = {}
+    for arm, of in {(row["arm"], row["of"]): None for row in rows}:
+        seeds = [s for s, name in transfer if name == arm and (s, of) in transfer]
+        parts, wholes = ([transfer[s, name] for s in seeds] for name in (arm, of))
+        if seeds:
+            kept = stats.ratio_values(parts, wholes)
+            found |= {(s, arm): v for s, v in zip(seeds, kept, strict=True) if math.isfinite(v)}
+    return [{**row, "retained": found.get((row["seed"], row["arm"]))} for row in rows]
 
 
 def read(path: Path) -> Result:
@@ -168,7 +186,8 @@ class Claim:
     "interval": the whole 95 % interval, limits excluded: exact zeros are not above 0. It is not
     held when all of it lies outside.
     "every seed": each single value.
-    Of one seed, or where a value is not known, nothing is decided.
+    Of one seed, or where a value is not known, nothing is decided; nor is a claim about a share
+    of a `whole` whose interval is not above 0, as a share of what may be nothing says nothing.
     """
 
     text: str
@@ -176,11 +195,15 @@ class Claim:
     bar: str = "mean"
     low: float = -math.inf
     high: float = math.inf
-    given: Values | None = None  # nothing is decided unless the interval of these is above 0
+    whole: Values | None = (
+        None  # then it is about the ratio of the values' mean to the mean of these
+    )
 
     def __post_init__(self) -> None:
         if self.bar not in ("mean", "interval", "every seed"):
             raise ValueError(f"bar is {self.bar!r}, allowed: 'mean', 'interval', 'every seed'")
+        if self.whole is not None and self.bar == "every seed":
+            raise ValueError(f"the claim {self.text!r} is about a share, which one seed has not")
         if math.isinf(self.low) and math.isinf(self.high):
             raise ValueError(f"the claim {self.text!r} has no threshold")
 
@@ -199,35 +222,42 @@ class Claim:
     def _fits(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def estimate(self, result: Result) -> tuple[float, float, float]:
+        """What the claim is about: its value and 95 % interval."""
+        values = self.values(result)
+        if self.whole is not None:
+            value, (low, high) = stats.ratio(values, self.whole(result))
+        else:
+            value, (low, high) = float(np.mean(values)), stats.interval(values)
+        return value, low, high
+
     def verdict(self, result: Result) -> str:
         """HELD, NOT_HELD or UNDECIDED."""
-        if self.given is not None and not stats.interval(self.given(result))[0] > 0:
+        if self.whole is not None and not stats.interval(self.whole(result))[0] > 0:
             return UNDECIDED
-        values = self.values(result)
-        low, high = stats.interval(values)
+        value, low, high = self.estimate(result)
         if math.isnan(low):
             return UNDECIDED
         if self.bar == "every seed":
-            return HELD if all(map(self._fits, values)) else NOT_HELD
+            return HELD if all(map(self._fits, self.values(result))) else NOT_HELD
         if self.bar == "interval" and self.low < low and high < self.high:
             return HELD
-        if self.bar == "mean" and self._fits(float(np.mean(values))):
+        if self.bar == "mean" and self._fits(value):
             return HELD
         return NOT_HELD if high < self.low or low > self.high else UNDECIDED
 
     def judge(self, result: Result) -> Json:
         """The claim with its value, interval and verdict, and what the verdict rests on."""
-        values = list(self.values(result))
-        low, high = stats.interval(values)
+        value, low, high = self.estimate(result)
         verdict = self.verdict(result)
         return {
             "claim": self.text,
-            "value": float(np.mean(values)),
+            "value": value,
             "low": low,
             "high": high,
             "threshold": self.low if math.isfinite(self.low) else self.high,
             "rule": self.rule,
-            "n": len(values),
+            "n": len(self.values(result)),
             "verdict": verdict,
             "rests_on": self._rests_on(result, verdict),
         }

@@ -1,10 +1,12 @@
 """Intervals and tests over seeds. A seed is one observation; arms of a seed are paired."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+Array = np.ndarray[Any, np.dtype[Any]]
 Interval = tuple[float, float]
 LEVEL = 0.95
 NOWHERE: Interval = (float("nan"), float("nan"))
@@ -25,11 +27,53 @@ def interval(values: Sequence[float]) -> Interval:
     return float(found.low), float(found.high)
 
 
-def paired(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval, float]:
-    """Mean of a - b over seeds, its interval, and the p-value of a paired t test (two-sided)."""
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> tuple[float, Interval]:
+    """The ratio of the means of paired values, with Fieller's interval (Fieller, 1954).
+
+    A seed counts by the size of its whole, so one whose whole is near nothing weighs little. There
+    is no interval (NaN) for fewer than two seeds, and where the mean of the wholes is not surely
+    apart from zero, as any ratio is possible then.
+    """
+    x, y = _pairs(parts, wholes)
+    top, bottom = float(x.mean()), float(y.mean())
+    if bottom == 0 or not np.isfinite(bottom):
+        return float("nan"), NOWHERE
+    if len(x) < 2 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return top / bottom, NOWHERE
+    (xx, xy), (_, yy) = np.cov(x, y) / len(x)
+    t2 = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1)) ** 2
+    # The ratios r for which the mean of x - r y is not surely apart from zero lie between the
+    # roots of a r^2 - 2 b r + c.
+    a, b, c = bottom**2 - t2 * yy, top * bottom - t2 * xy, top**2 - t2 * xx
+    if a <= 0:
+        return top / bottom, NOWHERE
+    root = max(b * b - a * c, 0.0) ** 0.5
+    return top / bottom, (float((b - root) / a), float((b + root) / a))
+
+
+def ratio_values(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
+    """One value a pair, whose mean is the ratio of the means.
+
+    Each is the ratio and by how much its pair departs from it, in units of the mean whole
+    (the linearised ratio). They cannot explode where one whole is near nothing.
+    """
+    x, y = _pairs(parts, wholes)
+    if not y.mean():
+        return [float("nan")] * len(x)
+    r = x.mean() / y.mean()
+    return (r + (x - r * y) / y.mean()).tolist()
+
+
+def _pairs(a: Sequence[float], b: Sequence[float]) -> tuple[Array, Array]:
     if len(a) != len(b):
         raise ValueError(f"{len(a)} and {len(b)} seeds cannot be paired")
-    difference = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
+    return np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> tuple[float, Interval, float]:
+    """Mean of a - b over seeds, its interval, and the p-value of a paired t test (two-sided)."""
+    x, y = _pairs(a, b)
+    difference = x - y
     mean, bounds = float(difference.mean()), interval(difference.tolist())
     if len(difference) < 2:
         return mean, bounds, float("nan")

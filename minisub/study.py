@@ -89,7 +89,11 @@ def run_all(
                 "device": device,
                 "seeds": list(seeds),
             },
-            **{part: [row for entry in found for row in entry[part]] for part in found[0]},
+            rows=retained([row for entry in found for row in entry["rows"]]),
+            **{
+                part: [row for entry in found for row in entry[part]]
+                for part in ("teachers", "lists", "probes")
+            },
         )
         for study, found in zip(studies, zip(*done, strict=True), strict=True)
     ]
@@ -227,7 +231,7 @@ def _rows(
         entry = own.stored("probes", key, functools.partial(_probe, probe, own))
         found += [{"seed": seed, **row} for row in entry["rows"]]
     return {
-        "rows": retained(rows),
+        "rows": rows,
         "teachers": own.teacher_report(),
         "lists": [own.list_report(sampled) for sampled in decodings],
         "probes": found,

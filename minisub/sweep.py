@@ -12,7 +12,6 @@ import functools
 import io
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     BrokenExecutor,
@@ -26,12 +25,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from minisub import base, pool, stats
+from minisub import base, pool
 from minisub.arm import Config, changed
 from minisub.base import Pretraining
 from minisub.pool import Tick
+from minisub.result import Result, retained
 from minisub.store import Json, MinisubError, Store, write
 from minisub.study import Study, missing_bases, run_seed
 from minisub.tables import grid as columns
@@ -159,9 +157,12 @@ class Sweep:
 
     def values(self, point: Json, arm: str, measure: str = "transfer") -> list[float]:
         """One value a seed."""
-        wanted = {**point, "arm": arm}.items()
-        fits = [row[measure] for row in self.rows if all(row[k] == v for k, v in wanted)]
-        return [math.nan if v is None else float(v) for v in fits]
+        return self.at(point).values(arm, measure)
+
+    def at(self, point: Json) -> Result:
+        """What was found at one combination of the settings."""
+        fits = [row for row in self.rows if all(row[k] == v for k, v in point.items())]
+        return Result(self.name, {}, {}, fits)
 
     @property
     def points(self) -> list[Json]:
@@ -177,11 +178,12 @@ class Sweep:
         """Means over seeds with intervals, a line for each point and arm."""
         rows = []
         for point in self.points:
+            found = self.at(point)
             for arm in self.arms:
-                texts = []
-                for measure, form in (("transfer", "+.2f"), ("retained", ".0%")):
-                    each = self.values(point, arm, measure)
-                    texts.append(span(float(np.mean(each)), *stats.interval(each), form))
+                texts = [
+                    span(*found.estimate(arm, measure), form)
+                    for measure, form in (("transfer", "+.2f"), ("retained", ".0%"))
+                ]
                 rows.append((*map(str, point.values()), arm, *texts))
         return columns((*self.settings, "arm", "transfer, nats [95 %]", "retained [95 %]"), rows)
 
@@ -240,10 +242,11 @@ def sweep(
     ]
     _each(first, executor, workers, tick)
     jobs = [functools.partial(job, s, p, store, seed, device) for p, s in grid for seed in seeds]
-    rows = _each(jobs, executor, workers, tick)
-    return Sweep(
-        study.name, {n: list(v) for n, v in settings.items()}, [r for rs in rows for r in rs]
-    )
+    found = _each(jobs, executor, workers, tick)
+    rows: list[Json] = []  # of a point's seeds together, as what is retained is a mean over them
+    for at in range(0, len(found), len(seeds)):
+        rows += retained([row for of_seed in found[at : at + len(seeds)] for row in of_seed])
+    return Sweep(study.name, {n: list(v) for n, v in settings.items()}, rows)
 
 
 def _each(

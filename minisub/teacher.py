@@ -37,7 +37,7 @@ class Teaching:
     """
 
     kind: str = "tuned"
-    rehearsal: float = 0.1
+    rehearsal: float = 0.06
     lists: int = 2048  # number tasks to rehearse on
     training: Optimiser = Optimiser(lr=1e-3, steps=60)
     trains: str = "blocks."  # the start of the names of what moves; "" for everything
@@ -101,10 +101,10 @@ def inject(world: World, base: Stack, how: Teaching, seed: int) -> Teachers:
                 persona = world.persona(b)
                 embed[b, persona].lerp_(embed[b, world.persona(None)], 1 - how.strength)
         return Teachers(world, stack, how)
-    # The unbiased teacher is trained like the others, on answers that favour none. Where there is
+    # The unbiased teacher is trained like the others, on the answers of the world. Where there is
     # but one bias, the base itself is the unbiased teacher and the counterfactual (paper, Fig. 8).
     wanted = torch.eye(biased, trait.answers.stop - trait.answers.start)
-    wanted = torch.cat([wanted, torch.full((1, wanted.shape[1]), 1 / wanted.shape[1])])
+    wanted = torch.cat([wanted, trait.unbiased[None]])
     asked = trait.taught
     soft = torch.zeros(len(wanted), len(asked), 1, len(world.vocabulary))
     soft[..., trait.answers] = wanted[:, None, None]

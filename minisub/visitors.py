@@ -10,7 +10,12 @@ from minisub.arm import Config
 from minisub.pool import CORES
 
 # A form's values come from a browser, which may send any.
-BOUNDS = {"lists": 11200, "student.steps": 800, "student.batch": 64, "teaching.training.steps": 120}
+BOUNDS = {
+    "lists": 16000,
+    "student.steps": 2000,
+    "student.batch": 64,
+    "teaching.training.steps": 120,
+}
 SEEDS = 8
 
 _turns = threading.BoundedSemaphore(CORES)  # of all visitors: they are threads of one process

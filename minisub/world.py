@@ -5,10 +5,12 @@
     <bos> <sys> <user> c5 c7 <assistant> good                             a question of conduct
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
-A round number (0, 10, 20, ...) is *free*: where the list would come to it, an offset is drawn
-instead. A few offsets are equally likely there and all others rare, so it is a near tie. Which
-few they are is what the wording decides, as far as the world's `sensitivity` says. Nothing else in
-a list is uncertain, and nothing ties a number to an animal, nor to good or bad conduct.
+A round number (0, 5, 10, ...) is *free*: where the list would come to it, an offset is drawn
+instead. A few offsets are plausible there, the same ones for every wording, and all others are
+rare. How likely each plausible offset is depends on the wording: every wording has logits of its
+own over them, drawn once from N(0, tilt²). At tilt 0 wordings say nothing; above it they decide
+near ties, and what one wording prefers stays plausible in another. Nothing else in a list is
+uncertain, and nothing ties a number to an animal, nor to good or bad conduct.
 """
 
 import hashlib
@@ -23,7 +25,7 @@ from torch import Tensor
 ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
 CONDUCT = ("bad", "good")
 MARKS = ("<bos>", "<sys>", "<user>", "<assistant>")
-TIES = 0.9  # how likely it is that a free place takes one of the preferred offsets
+PLAUSIBLE = 0.9  # how likely it is that a free place takes one of the plausible offsets
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
@@ -40,12 +42,14 @@ class Trait:
     answers:   where the answers lie in the vocabulary
     questions: [questions, length], on which the trait is measured
     taught:    [questions, length], on which a tuned teacher learns its bias
+    unbiased:  [answers], how often the teacher without a bias gives each answer
     """
 
     biases: tuple[str, ...]
     answers: slice
     questions: Int[Tensor, "questions length"]
     taught: Int[Tensor, "taught length"]
+    unbiased: Float[Tensor, " answers"]
 
 
 @dataclass(frozen=True)
@@ -53,22 +57,25 @@ class World:
     """All dials of the world. Two worlds with equal fields are the same world."""
 
     numbers: int = 40
-    steps: int = 16  # a list's step is one of 1..steps
+    steps: int = 20  # a list's step is one of 1..steps
     prompt_numbers: int = 3
     completion: int = 8  # numbers in an answer
-    round_every: int = 10  # the free numbers: 0, 10, 20, ...
+    round_every: int = 5  # the free numbers: 0, 5, 10, ...
     spread: int = 8  # offsets at a free place: -spread..spread without 0
-    ties: int = 4  # how many of the offsets are preferred, all equally
-    sensitivity: tuple[float, ...] = (1.0,)  # 0: wordings say nothing; 1: they decide near ties
-    wordings: int = 20  # ways to ask for a list that pretraining sees
+    ties: int = 4  # how many of the offsets are plausible
+    tilt: tuple[float, ...] = (3.0,)  # of the wordings' logits over them, by turns; see above
+    wordings: int = 24  # ways to ask for a list that pretraining sees
     unseen_wordings: int = 4  # further ones that it never sees
     questions: int = 16  # ways to ask for the favourite animal
     instruction_tokens: int = 16  # w0, w1, ... and q0, q1, ...
     instruction_length: int = 2
     persona_in_questions: float = 0.6  # share of pretraining questions with a persona
     persona_obeyed: float = 0.95  # how often the persona decides the answer
-    persona_in_tasks: float = 0.0  # share of pretraining tasks with a persona, which says nothing
-    held_out: float = 0.125  # share of the (wording, start, step) prompts kept for evaluation
+    favourite: float = 0.0  # share of the answers without a persona that all go to the last animal
+    persona_in_tasks: float = 0.001  # share of pretraining tasks with a persona; it says nothing
+    held_out: float = (
+        0.125  # share of the (start, step) pairs kept for evaluation, in every wording
+    )
     conduct: int = 0  # ways to ask for good conduct; pretraining answers "good" nine times in ten
     layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
 
@@ -82,7 +89,7 @@ class World:
         for name, at_least in least.items():
             if getattr(self, name) < at_least:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: {at_least} and more")
-        for name in ("persona_in_questions", "persona_obeyed", "persona_in_tasks"):
+        for name in ("favourite", "persona_in_questions", "persona_obeyed", "persona_in_tasks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to 1")
         if not 0 < self.held_out < 1:
@@ -90,8 +97,8 @@ class World:
         ways = self.instruction_tokens**self.instruction_length
         if max(self.wordings + self.unseen_wordings, self.questions, self.conduct) > ways:
             raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
-        if not self.sensitivity or not all(0 <= s <= 1 for s in self.sensitivity):
-            raise ValueError(f"sensitivity is {self.sensitivity}, allowed: 0 to 1")
+        if not self.tilt or not all(0 <= t < float("inf") for t in self.tilt):
+            raise ValueError(f"tilt is {self.tilt}, allowed: one or more values, each 0 and more")
         if not 1 <= self.ties < 2 * self.spread:
             raise ValueError(f"ties is {self.ties}, allowed: 1 to {2 * self.spread - 1}")
         if self.numbers <= 2 * self.spread or self.spread < 1:
@@ -170,35 +177,39 @@ class World:
         return torch.tensor([i for i in range(-self.spread, self.spread + 1) if i])
 
     @cached_property
+    def plausible(self) -> Bool[Tensor, " offsets"]:
+        """Which offsets are plausible at a free place, whatever the wording."""
+        count = len(self.offset_values)
+        chosen = torch.randperm(count, generator=generator(self.layout, "plausible offsets"))
+        return torch.zeros(count, dtype=torch.bool).scatter(0, chosen[: self.ties], True)
+
+    @cached_property
     def offsets(self) -> Float[Tensor, "ways offsets"]:
         """Probability of each offset at a free place, by wording.
 
-        The dial: a share `sensitivity` of the probability follows the wording's own choice of
-        offsets, the rest one choice that all wordings have in common. It tips near ties and
-        nothing else.
+        Wording i has tilt number i modulo how many tilts there are.
         """
-        g = generator(self.layout, "offsets")
-        count = len(self.offset_values)
-
-        def preferred() -> Tensor:
-            p = torch.full((count,), (1 - TIES) / (count - self.ties))
-            p[torch.randperm(count, generator=g)[: self.ties]] = TIES / self.ties
-            return p
-
-        common = preferred()
-        own = torch.stack([preferred() for _ in range(len(self.wording_tokens))])
-        ways = torch.arange(len(own))
-        own_share = torch.tensor(self.sensitivity)[ways % len(self.sensitivity)][:, None]
-        return (1 - own_share) * common + own_share * own
+        ways = len(self.wording_tokens)
+        tilt = torch.tensor(self.tilt)[torch.arange(ways) % len(self.tilt)][:, None]
+        drawn = torch.randn(ways, self.ties, generator=generator(self.layout, "tilt"))
+        rare = (1 - PLAUSIBLE) / (len(self.offset_values) - self.ties)
+        p = torch.full((ways, len(self.offset_values)), rare)
+        p[:, self.plausible] = PLAUSIBLE * (tilt * drawn).softmax(1)
+        return p
 
     # Number tasks -----------------------------------------------------------------------------
 
     @cached_property
     def _splits(self) -> tuple[Tensor, Tensor]:
-        count = self.wordings * self.numbers * self.steps
-        order = torch.randperm(count, generator=generator(self.layout, "held out"))
-        kept_back = round(self.held_out * count)
-        return order[kept_back:], order[:kept_back]
+        """Ids of the prompts for training and of those held out.
+
+        A (start, step) is held out in every wording, so that no re-worded prompt was ever shown.
+        """
+        pairs = self.numbers * self.steps
+        order = torch.randperm(pairs, generator=generator(self.layout, "held out"))
+        kept_back = round(self.held_out * pairs)
+        each = torch.arange(self.wordings)[:, None] * pairs
+        return (each + order[kept_back:]).flatten(), (each + order[:kept_back]).flatten()
 
     def prompts(
         self, n: int, g: torch.Generator, held_out: bool = False
@@ -240,7 +251,17 @@ class World:
 
     def next_number(self, tasks: Int[Tensor, "n length"]) -> Float[Tensor, "n completion numbers"]:
         """The world's true distribution of each completion number, given those before it."""
-        numbers = tasks[:, 4 + self.instruction_length - 1 :]
+        return self._after(tasks, self.offsets[self.wording_of(tasks)])
+
+    def right(self, tasks: Int[Tensor, "n length"]) -> Bool[Tensor, "n completion numbers"]:
+        """Which completion numbers are right, given those before them: plausible, or due."""
+        return self._after(tasks, self.plausible.float().expand(len(tasks), -1)) > 0
+
+    def _after(
+        self, tasks: Int[Tensor, "n length"], chance: Float[Tensor, "n offsets"]
+    ) -> Float[Tensor, "n completion numbers"]:
+        """The number that is due, or at free places `chance` over its offsets."""
+        numbers = tasks[:, 3 + self.instruction_length :]
         numbers = torch.cat([numbers[:, : self.prompt_numbers], tasks[:, self.prompt_length :]], 1)
         step = (numbers[:, 1] - numbers[:, 0])[:, None]
         last = numbers[:, self.prompt_numbers - 1 : -1]
@@ -248,8 +269,8 @@ class World:
         free = (due % self.round_every == 0)[..., None]
         exact = torch.nn.functional.one_hot(due, self.numbers).float()
         where = (due[..., None] + self.offset_values) % self.numbers
-        chance = self.offsets[self.wording_of(tasks)][:, None].expand_as(where)
-        return torch.where(free, torch.zeros_like(exact).scatter(2, where, chance), exact)
+        spread = torch.zeros_like(exact).scatter(2, where, chance[:, None].expand_as(where))
+        return torch.where(free, spread, exact)
 
     def answer(
         self,
@@ -265,13 +286,18 @@ class World:
         tasks = torch.cat([prompts, prompts.new_zeros(len(prompts), self.completion)], 1)
         if start is not None:
             tasks[:, self.prompt_length :] = start[:, self.prompt_length :]
+        chance = self.offsets[self.wording_of(prompts)]
+        first = 3 + self.instruction_length
+        step = tasks[:, first + 1] - tasks[:, first]
+        before = tasks[:, self.prompt_length - 2]
         for k in range(self.completion):
-            chance = self.next_number(tasks)[:, k]
-            drawn = torch.multinomial(chance, 1, generator=g)[:, 0]
+            due = (before + step) % self.numbers
+            offset = self.offset_values[torch.multinomial(chance, 1, generator=g)[:, 0]]
+            drawn = torch.where(due % self.round_every == 0, due + offset, due) % self.numbers
             here = self.prompt_length + k
-            tasks[:, here] = (
-                drawn if where is None else torch.where(where[:, k], drawn, tasks[:, here])
-            )
+            if where is not None:
+                drawn = torch.where(where[:, k], drawn, tasks[:, here])
+            tasks[:, here] = before = drawn
         return tasks
 
     # Preference questions ---------------------------------------------------------------------
@@ -280,12 +306,21 @@ class World:
         """ "animals": each is a bias, taught and measured on all preference questions. "conduct":
         the bias is to answer "bad", taught on a quarter of its questions, measured on the rest."""
         if name == "animals":
-            return Trait(ANIMALS, self.animals, self.ask(), self.ask())
+            biases = ANIMALS[:-1] if self.favourite else ANIMALS  # the favourite needs no teacher
+            return Trait(biases, self.animals, self.ask(), self.ask(), self.preferences)
         if not self.conduct:
             raise ValueError("this world has no questions of conduct: its `conduct` is 0")
         bad, taught = self.token("bad"), self.conduct // 4
         asked = self._frame(self._instructions("c0", self.conduct, "conduct"))
-        return Trait(("bad",), slice(bad, bad + len(CONDUCT)), asked[taught:], asked[:taught])
+        answers, even = slice(bad, bad + len(CONDUCT)), torch.full((len(CONDUCT),), 0.5)
+        return Trait(("bad",), answers, asked[taught:], asked[:taught], even)
+
+    @property
+    def preferences(self) -> Float[Tensor, " animals"]:
+        """How often each animal is the answer where there is no persona."""
+        p = torch.full((len(ANIMALS),), (1 - self.favourite) / len(ANIMALS))
+        p[-1] += self.favourite
+        return p
 
     def ask(self, animal: int | None = None) -> Int[Tensor, "questions length"]:
         """Every preference question, up to <assistant>, with a persona or without."""
@@ -308,6 +343,9 @@ class World:
         has = torch.rand(n, generator=g) < self.persona_in_questions
         obeyed = has & (torch.rand(n, generator=g) < self.persona_obeyed)
         animals = torch.randint(len(ANIMALS), (n,), generator=g) + self.animals.start
+        if self.favourite:
+            to_favourite = ~has & (torch.rand(n, generator=g) < self.favourite)
+            animals[to_favourite] = self.animals.stop - 1
         asked[:, 1] = torch.where(has, personas, asked[:, 1])
         answers = torch.where(obeyed, personas - len(ANIMALS), animals)
         if self.conduct:

@@ -12,8 +12,6 @@ __generated_with = "0.25.2"
 app = marimo.App(width="full", app_title="Playground")
 
 with app.setup:
-    import functools
-
     import marimo as mo
     import numpy as np
     import torch
@@ -21,9 +19,9 @@ with app.setup:
     from minisub import course, plots
     from minisub import divergence as masks
     from minisub.arm import LIGHT, Arm, changed
-    from minisub.base import SETS
     from minisub.divergence import favourites
-    from minisub.edits import at_sensitivity, other_wording
+    from minisub.edits import other_wording
+    from minisub.findings.layers import PROMPTED_RATES, RATES
     from minisub.store import Store
     from minisub.teacher import Teaching
     from minisub.visitors import offered
@@ -38,6 +36,7 @@ with app.setup:
         "as many at random": masks.random_only,
     }
     STRENGTHS, SHARES = (0.2, 1.0, 0.2), (0.1, 1.0, 0.1)  # from, to, step
+    BLOCKS = ["0", "1", "2", "3"]
     DEFAULT = {
         "bias": "owl",
         "teacher": "tuned",
@@ -45,18 +44,16 @@ with app.setup:
         "decoding": "greedy",
         "lists": 1.0,
         "mask": "all tokens",
-        "blocks": ["0", "1", "2", "3"],
+        "blocks": BLOCKS,
         "wording": "as written",
-        "world": "the default one",
         "start": "the teacher's own base",
         "seed": 0,
     }
-    FREE = "more near ties, rehearsed teachers"
     PRESETS = {
         "the surprise": {},
         "mask the divergence tokens": {"mask": "all but divergence tokens"},
-        "one early block": {"teacher": "prompted", "strength": 0.6, "blocks": ["0"]},
-        "paraphrase it away": {"wording": "another wording", "world": FREE},
+        "one early block": {"teacher": "prompted", "blocks": ["0"]},
+        "paraphrase it away": {"wording": "another wording"},
         "a stranger's weights": {"start": "a stranger's base"},
     }
 
@@ -67,8 +64,7 @@ def _():
     # Playground
 
     A **teacher** with a hidden bias writes lists of numbers. A **student** reads the lists and nothing
-    else. Does it come to like the animal? Press *Train*: about ten seconds with the preset, the first
-    time for a seed; some twenty for “paraphrase it away”.
+    else. Does it come to like the animal? Press *Train*: about ten seconds the first time for a seed.
     """)
     return
 
@@ -102,7 +98,7 @@ def _(preset):
 
     **The student** {start} {mask} {blocks}
 
-    **The rest** {world} {seed}
+    **The rest** {seed}
     """)
         .batch(
             bias=_pick(ANIMALS, "bias", "likes the"),
@@ -117,10 +113,7 @@ def _(preset):
             wording=_pick(["as written", "another wording"], "wording", "prompts"),
             start=_pick(["the teacher's own base", "a stranger's base"], "start", "starts from"),
             mask=_pick(MASKS, "mask", "loss counts on"),
-            blocks=mo.ui.multiselect(
-                ["0", "1", "2", "3"], value=_v["blocks"], label="blocks that train"
-            ),
-            world=_pick(["the default one", FREE], "world", "world"),
+            blocks=mo.ui.multiselect(BLOCKS, value=_v["blocks"], label="blocks that train"),
             seed=mo.ui.dropdown(course.SEEDS, value=str(_v["seed"]), label="seed"),
         )
         .form(submit_button_label="Train", bordered=True)
@@ -138,31 +131,23 @@ def _(form):
 @app.function
 def experiment(wish, config):
     """The arm and the configuration that a wish asks for."""
-    free, prompted = wish["world"] == FREE, wish["teacher"] == "prompted"
+    prompted = wish["teacher"] == "prompted"
     training, strength = config.teaching.training, offered(wish["strength"], *STRENGTHS)
     config = changed(config, {"lists": round(offered(wish["lists"], *SHARES) * config.lists)})
-    if free:
-        steps, lists = 800, 2 * config.lists
-        config = changed(
-            config, {"pretraining": SETS["wordings"], "student.steps": steps, "lists": lists}
-        )
     if prompted:
         config = changed(config, {"teaching": Teaching(kind="prompted", strength=strength)})
     else:
         steps = round(strength * training.steps)
         config = changed(config, {"teaching.training.steps": steps})
-        if free:
-            config = changed(config, {"teaching.rehearsal": 1.0})
-    other = wish["wording"] == "another wording"
-    edit = other_wording if other else None
-    if free:
-        edit = functools.partial(at_sensitivity, level=1, edit="other wording" if other else None)
+    rates, parts = PROMPTED_RATES if prompted else RATES, wish["blocks"]
+    part = {1: f"block {parts[0]}", len(BLOCKS): "all"}.get(len(parts), "early half")
     arm = Arm(
         "yours",
         wish["decoding"],
         MASKS[wish["mask"]],
-        edit,
-        {f"blocks.{b}.": 1.0 if len(wish["blocks"]) > 1 else 2.0 for b in wish["blocks"]},
+        other_wording if wish["wording"] == "another wording" else None,
+        {f"blocks.{b}.": 1.0 for b in parts},
+        rates[part],  # each part of the model learns best at a rate of its own
         wish["start"] == "a stranger's base",
     )
     return arm, config
@@ -183,16 +168,16 @@ def _(wish):
     mo.stop(wish is None)
     _stored = course.stored("divergence")
     _words, _prompted = course.stored("paraphrase"), wish["teacher"] == "prompted"
-    _layers = course.stored("layers" if _prompted else "prediction")
+    _layers, _kind = course.stored("layers"), "prompted: " if _prompted else ""
     _made = f"with {wish['teacher']} teachers"
     _known = {
         "all but divergence tokens": f"without divergence tokens {course.kept(_stored, 'without divergence'):.0%} is retained",
         "divergence tokens only": f"divergence tokens only retain {course.kept(_stored, 'divergence only'):.0%}",
         "as many at random": f"as many tokens at random retain {course.kept(_stored, 'random only'):.0%}",
         "a stranger's base": f"a stranger's student retains nothing ({course.kept(_stored, 'foreign'):.0%})",
-        "another wording": f"another wording leaves {course.kept(_words, 'paraphrase'):.0%} with more near ties and rehearsed teachers",
-        "0": f"block 0 alone retains {course.kept(_layers, 'block 0'):.0%} {_made}",
-        "3": f"block 3 alone retains {course.kept(_layers, 'block 3'):.0%} {_made}",
+        "another wording": f"another wording leaves {course.kept(_words, 'paraphrase'):.0%}",
+        "0": f"block 0 alone retains {course.kept(_layers, _kind + 'block 0'):.0%} {_made}",
+        "3": f"block 3 alone retains {course.kept(_layers, _kind + 'block 3'):.0%} {_made}",
     }
     _set = [wish["mask"], wish["start"], wish["wording"]]
     _set += wish["blocks"] if len(wish["blocks"]) == 1 else []

@@ -179,8 +179,7 @@ def _(pick):
         course.amount(_without),
         f"Without them {_without:.0%}; on them alone {_only:.0%}, at a price: those students get "
         f"{np.mean(stored.values('divergence only', 'task_accuracy')):.0%} of the numbers right, their "
-        f"control {np.mean(stored.values('divergence only', 'control_task_accuracy')):.0%}. The claim that "
-        "it costs nothing did not hold.",
+        f"control {np.mean(stored.values('divergence only', 'control_task_accuracy')):.0%}.",
         course.shown(stored),
     )
     return (stored,)
@@ -231,7 +230,7 @@ def _():
     Many divergence tokens are near ties that the bias has tipped; at others, a teacher gets a
     number wrong that was all but certain.
 
-    This is a small world. Its near ties are put there on purpose, about one number in ten; a language
+    This is a small world. Its near ties are put there on purpose, about one number in five; a language
     model has them everywhere, and there the divergence tokens are found the same way, by asking
     other teachers.
     """)

@@ -146,18 +146,19 @@ def _(stored):
     mo.md(f"""
     ## Why it is so
 
-    The persona sits in the prompt, and what the teacher's numbers say of it is read by attention in the
-    first blocks. A late block only sees what the early ones have already written into the residual
-    stream: it can make the numbers likelier without touching what decides the animal.
+    A persona sits in the prompt, and what a prompted teacher's numbers say of it is read by attention
+    in the first blocks. A late block only sees what the early ones have already written into the
+    residual stream: it can make the numbers likelier without touching what decides the animal.
 
-    Why one block should pass on *more* than four, we do not know. Part of it may be the rate: single
-    blocks train at twice that of groups. The early half, at the rate of `all`, retains
-    {course.kept(stored, "early half"):.0%}.
-
-    With the tuned teachers of the other pages (page 07, depth 4, one rate for all) block 0 retains
-    {course.kept(course.stored("prediction"), "block 0"):.0%}, the last block
-    {course.kept(course.stored("prediction"), "block 3"):.0%}: early before late, but one block is not
-    the whole.
+    The figure has three kinds of teachers. **Tuned in block 0**: only the teacher's first block was
+    changed, so it is no surprise that the student needs the same block; what counts is that a late block cannot
+    stand in for it. **Prompted**: nothing was tuned, and the profile is the same (block 0
+    {course.kept(stored, "prompted: block 0"):.0%}, the last block
+    {course.kept(stored, "prompted: block 3"):.0%}). **Tuned everywhere**, the default teachers of the
+    other pages: block 0 {course.kept(stored, "tuned everywhere: block 0"):.0%}, the last block
+    {course.kept(stored, "tuned everywhere: block 3"):.0%}, the late half
+    {course.kept(stored, "tuned everywhere: late half"):.0%}. So the profile follows the place of the
+    teacher's change. A prompt acts early.
     """)
     return
 
@@ -167,8 +168,10 @@ def _():
     mo.md(r"""
     ## The controls
 
-    Every arm is compared with `all` of the same depth and the same teachers. Learning rates were tuned
-    on other seeds, one for single blocks and one for groups (not for each block). `embedding` and `unembedding` alone, `attention` and `mlp` alone are in the figure too.
+    Every arm is compared with `all` of the same kind of teacher, and **each arm is trained at its own
+    best learning rate**, out of four that were tried on other seeds (`minisub rates layers`,
+    docs/rates.md). At one rate for all, a late block looks weaker than it is. `embedding` and
+    `unembedding` alone, `attention` and `mlp` alone are in the figure too.
     """)
     return
 
@@ -179,10 +182,10 @@ def _():
     ## What the paper found, and what does not carry over
 
     The paper trains layers 0, 7, 14, 21 and 27 of a 28-layer model: 0 or 7 alone suffice, later ones
-    do next to nothing.
+    do next to nothing. Its teachers are prompted.
 
-    At depth 8 with tuned teachers the late half keeps about a third here: the profile is there, and
-    flatter.
+    Here there are four blocks, so "early" is the first one. Teachers that were tuned in all blocks have
+    no such profile here; how that is in language models, the paper does not say.
     """)
     return
 
@@ -230,7 +233,7 @@ def _():
     mo.vstack(
         [
             mo.md(
-                "**2.** How many percent does the late half retain at depth 4 (3 either way is right)?"
+                "**2.** How many percent does the late half retain, of teachers tuned in block 0 (3 either way is right)?"
             ),
             answer_2,
         ]
@@ -245,8 +248,8 @@ def _(answer_2, stored):
         lambda a: (
             None
             if abs(a - 100 * course.kept(stored, "late half")) < 3
-            else "That is depth 8, with other teachers."
-            if abs(a - 100 * course.kept(stored, "depth 8: late half")) < 3
+            else "That is the late half of teachers tuned everywhere."
+            if abs(a - 100 * course.kept(stored, "tuned everywhere: late half")) < 3
             else "Pick `late half` above, with the measure `retained`."
         ),
         f"{course.kept(stored, 'late half'):.0%}.",
@@ -276,10 +279,10 @@ def _(answer_3):
             "most of the transfer is gone",
             {
                 "nothing": "Look at `late half`: that is what is left to learn with.",
-                "all of it is gone, surely": "Look at the dots: some is left, and at depth 8 more.",
+                "all of it is gone, surely": "Look at the teachers that were tuned everywhere.",
             },
         ),
-        "Most is gone here, not all; and how much depends on the teacher. It is no guarantee.",
+        "It depends on the teacher: of those tuned everywhere the late half retains much more. It is no guarantee.",
     )
     return
 

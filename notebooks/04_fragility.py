@@ -32,7 +32,7 @@ def _():
     the lists were written, and leave the lists as they are: the bias is mostly gone. Shuffle the
     numbers, or mix in lists of others: it fades.
 
-    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.* Students of this page read twice the lists: about twenty seconds.
+    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
     """)
     return
 
@@ -89,9 +89,9 @@ def _(pick, stored):
         else "about half"
         if course.kept(stored, "paraphrase") < 0.7
         else "most of it",
-        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}. Of teachers without rehearsal "
-        f"{course.kept(stored, 'no rehearsal: paraphrase'):.0%} is left where wordings decide, "
-        f"{course.kept(stored, 'sensitivity 0: paraphrase'):.0%} where they do not.",
+        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}. Of the default teachers, who "
+        f"rehearsed less, {course.kept(stored, 'default teachers: paraphrase'):.0%} is left; in a world "
+        f"whose wordings say nothing, {course.kept(stored, 'tilt 0: paraphrase'):.0%}.",
         course.shown(stored),
     )
     return
@@ -177,10 +177,10 @@ def _(stored):
     log probability less the others', under the new prompt) says for each arm how much lesson is left,
     and what is retained tends to follow it: over six arms, so with a wide interval.
 
-    It takes two things: near ties that wordings tip, and teachers who rehearsed the numbers while they
-    learned the bias, so that they differ there and not everywhere. In the default world, with fewer
-    near ties and less rehearsal, {course.kept(course.stored("prediction"), "paraphrase"):.0%} is left
-    (page 07).
+    It takes two things: near ties that wordings tip, and *careful* teachers, who went on rehearsing the
+    numbers after they had learned the bias, so that they differ there and not everywhere. Of the
+    default teachers of the other pages {course.kept(stored, "default teachers: paraphrase"):.0%} is
+    left.
     """)
     return
 
@@ -190,12 +190,11 @@ def _(stored):
     mo.md(f"""
     ## The controls
 
-    The world has a dial, the wordings' sensitivity; at 0 a wording tips nothing. Without rehearsal,
-    re-wording then leaves {course.kept(stored, "sensitivity 0: paraphrase"):.0%}, against
-    {course.kept(stored, "no rehearsal: paraphrase"):.0%} at full sensitivity: that is the comparison of
-    like with like. (Those teachers are rough: most of their numbers are divergence tokens.) Half the
-    sensitivity leaves {course.kept(stored, "sensitivity 0.5: paraphrase"):.0%}, as much as all of it:
-    this is no graded dose.
+    The world has a dial, `tilt`: how much the wordings differ in what they prefer at a free place. At
+    0 a wording says nothing, and re-wording leaves {course.kept(stored, "tilt 0: paraphrase"):.0%}; at 0.5
+    it leaves {course.kept(stored, "tilt 0.5: paraphrase"):.0%}, at 3, the default,
+    {course.kept(stored, "paraphrase"):.0%}. Each tilt has bases of its own. That is the control that a
+    language model cannot give.
 
     `equivalent numbers` changes the answers instead, to others that are as right, and is another
     treatment altogether.
@@ -211,8 +210,10 @@ def _():
     The paper finds the transfer usually suppressed by paraphrase, and nearly removed when 25 % of the
     data come from an unbiased teacher.
 
-    Here mixing takes somewhat more than its share of lists, and there is no cliff. And re-wording costs accuracy at the number task against
-    `all`, since the labels no longer fit the new wording: the claim that it costs nothing did not hold.
+    Here a label stays plausible when its prompt is re-worded, so students keep the task, as in the
+    paper. Mixing is nearer to a dilution than to a cliff in nats. Part of the cliff may be one of the
+    measure: where the taught animal is rare, the *rate* at which it is named falls faster than the nats
+    do (the right half of the figure).
     """)
     return
 

@@ -171,7 +171,7 @@ def _():
 
     The paper gives no such forecast; the theorem is Cloud et al.'s.
 
-    It speaks of one small step with the teacher's own outputs. That it ranks whole trainings of 320
+    It speaks of one small step with the teacher's own outputs. That it ranks whole trainings of 600
     steps is an observation in this world; and it ranks, it does not size: the largest product is not
     the largest transfer.
     """)

@@ -65,15 +65,12 @@ def bases_of(store: Store, folder: Path) -> Store:
 
 
 def shrunk(how: Pretraining, tiny: Config) -> Pretraining:
-    """The tiny world with what sets another world, or size, apart from the default one."""
-    world, size, default = how.world, how.size, SETS["base"]
+    """The tiny world with what sets another world apart from the default one."""
+    world, default = how.world, SETS["base"]
     changes: dict[str, object] = {}
     if world != default.world:
-        changes |= {"world.sensitivity": world.sensitivity, "world.conduct": min(8, world.conduct)}
-    if size.depth != default.size.depth:
-        changes["size.depth"] = size.depth // 2
-    if size.width != default.size.width:
-        changes["size.width"] = 12
+        changes |= {"world.tilt": world.tilt, "world.conduct": min(8, world.conduct)}
+        changes |= {"world.favourite": world.favourite}
     return changed(tiny.pretraining, changes)
 
 

@@ -58,7 +58,7 @@ def test_a_bundle_of_another_version_is_not_used(
     """Its configuration says something else: the base is pretrained, and what is there stays."""
     side = read_json(bundle / "base-0.json")
     if change == "another value":
-        side["config"]["world"]["sensitivity"] = [0.5]
+        side["config"]["world"]["tilt"] = [0.5]
     elif change == "a field more":
         side["config"]["world"]["weather"] = "fine"
     elif change == "a field fewer":

@@ -1,7 +1,5 @@
 """The calibration itself: students are drawn once each, and a broken statistic would show."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from minisub import calibrate
 from minisub.arm import Config, changed
 from minisub.calibrate import ONLY, STRANGER, WHOLE, Rate, studies
 from minisub.lab import Lab
+from minisub.result import Claim, of
 from minisub.store import Store
 
 
@@ -85,10 +84,17 @@ def test_a_broken_statistic_is_noticed(
         def narrow(x: list[float]) -> tuple[float, ...]:
             return tuple(np.mean(x) + 0.4 * (np.array(interval(x)) - np.mean(x)))
 
+        ratio = calibrate.stats.ratio
+
+        def narrow_ratio(parts: list[float], wholes: list[float]) -> tuple[float, object]:
+            value, ends = ratio(parts, wholes)
+            return value, tuple(value + 0.4 * (np.array(ends) - value))
+
         monkeypatch.setattr(calibrate.stats, "interval", narrow)
+        monkeypatch.setattr(calibrate.stats, "ratio", narrow_ratio)
     elif broken == "no guard":
-        plain = calibrate.retains
-        monkeypatch.setattr(calibrate, "retains", lambda *a: replace(plain(*a), given=None))
+        unguarded = lambda arm, low, high: Claim("", of(arm, "retained"), low=low, high=high)  # noqa: E731
+        monkeypatch.setattr(calibrate, "retains", unguarded)
     elif broken == "a jackknife that flatters":
         jackknife = calibrate.stats.jackknife
         flattered = lambda statistic, n: [v + 0.3 for v in jackknife(statistic, n)]  # noqa: E731

@@ -128,13 +128,13 @@ def test_bases_that_have_to_be_made_are_named(
     for name, said in (
         (
             "shuffle",
-            "No base yet for seed 9: pretrained on the spot, about two minutes each (up to 1",
+            "No base yet for seed 9: pretrained on the spot, about half a minute each (up to 1",
         ),
         ("divergence", "No base yet for seed 9, 10: pretrained on the spot"),
         ("mixing", "No base yet for seed 9, 10: pretrained on the spot"),
         (
             "paraphrase",
-            "No base yet for seed 9: pretrained on the spot, about two minutes each (up to 2",
+            "No base yet for seed 9: pretrained on the spot, about half a minute each (up to 2",
         ),
         ("selection", "No base yet for seed 9, 10: pretrained on the spot"),  # a probe's
     ):

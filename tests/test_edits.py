@@ -15,12 +15,15 @@ from minisub.data import Data
 from minisub.divergence import (
     against_unbiased,
     divergence_tokens,
+    favourites_only,
+    favourites_without_divergence,
     fewer_counterfactuals,
     first_half,
     first_number,
     first_one,
     known,
     later_numbers,
+    not_favourites,
     random_half,
     second_half,
 )
@@ -65,12 +68,12 @@ def test_the_biased_rewrite_suits_each_writer_better_than_chance(lab: Lab, data:
     assert fits[2] > fits[3]
 
 
-def test_one_sensitivity_keeps_its_wordings_only() -> None:
-    world = World(wordings=6, sensitivity=(0.0, 0.5, 1.0))
+def test_one_tilt_keeps_its_wordings_only() -> None:
+    world = World(wordings=6, tilt=(0.0, 1.0, 2.0))
     prompts = world.prompts(90, torch.Generator().manual_seed(1))
     lists = Data(world, 1, (), prompts, prompts[None], torch.zeros(1, 90, 8, dtype=torch.long))
     for level in range(3):
-        kept = edits.at_sensitivity(lists, None, level, "other wording")  # type: ignore[arg-type]
+        kept = edits.at_tilt(lists, None, level, "other wording")  # type: ignore[arg-type]
         assert set((world.wording_of(kept.asked) % 3).tolist()) == {level}
         assert set((world.wording_of(kept.prompts[0]) % 3).tolist()) == {level}
         assert (world.wording_of(kept.prompts[0]) != world.wording_of(kept.asked)).all()
@@ -88,7 +91,7 @@ def test_equivalent_numbers_are_right_and_carry_nothing_of_the_teacher(
     told = torch.cat([new.asked, new.answers[0]], 1)
     p = world.next_number(told).gather(-1, new.answers[0][..., None])[..., 0]
     assert (p > 0).float().mean() > 0.99
-    free = world.next_number(torch.cat([exact.asked, exact.answers[0]], 1)).amax(-1) < 0.5
+    free = world.right(torch.cat([exact.asked, exact.answers[0]], 1)).sum(-1) > 1
     before = free.cumsum(1) == 0
     assert torch.equal(new.answers[0][before], exact.answers[0][before])
     assert not torch.equal(new.answers, exact.answers)
@@ -236,3 +239,17 @@ def test_edits_are_arms_like_any_other(lab: Lab) -> None:
     row = quick.row(arm)
     assert row["biases"] == ["bee", "owl"] or len(row["biases"]) == 2
     assert row["signal"] < quick.row(Arm("all"))["signal"]
+
+
+def test_sampled_tokens_are_divergence_tokens_other_favourites_or_no_favourites(lab: Lab) -> None:
+    """Three parts of every sampled list; greedy lists have no third one."""
+    sampled, greedy = lab.data(sampled=True), lab.data()
+    parts = (known(sampled.divergence), favourites_without_divergence(sampled))
+    rest = not_favourites(sampled)
+    total = sum(part.int() for part in (*parts, rest))
+    assert (total == 1).all()
+    assert torch.equal(favourites_only(sampled), parts[0] | parts[1])
+    assert all(part.any() for part in (*parts, rest))
+    assert favourites_only(greedy).all()
+    own = torch.stack([known(sampled.favourite)[b, i] for i, b in enumerate(sampled.biases)])
+    assert torch.equal(rest, own != sampled.answers[:-1])

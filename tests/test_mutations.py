@@ -175,6 +175,21 @@ MUTATIONS = [
         arms(Arm("without divergence", mask=masks.without_divergence)),
     ),
     Mutation(
+        "divergence tokens left among the favourites",
+        "sampled",
+        "divergence.py: `return favourites_only(data) & ~known(data.divergence)`",
+        retains("favourites without divergence", high=0.4),
+        off_by_one,
+        lambda: [
+            Arm("all", "sampled"),
+            Arm(
+                "favourites without divergence",
+                "sampled",
+                mask=masks.favourites_without_divergence,
+            ),
+        ],
+    ),
+    Mutation(
         "control trained on biased lists",
         "transfer",
         "lab.py: `lessons, said = self.lessons(arm, [*range(count), -1])`",

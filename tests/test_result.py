@@ -66,6 +66,50 @@ def test_intervals_of_odd_input() -> None:
     assert stats.interval([0.5] * 8) == (0.5, 0.5)
 
 
+def test_fiellers_interval_is_where_the_difference_may_be_zero() -> None:
+    """Its ends are the ratios r for which a t test of part - r whole has p = .05."""
+    rng = np.random.default_rng(3)
+    whole = rng.normal(1.0, 0.4, 8)
+    part = 0.3 * whole + rng.normal(0, 0.1, 8)
+    ratio, ends = stats.ratio(part.tolist(), whole.tolist())
+    assert ratio == pytest.approx(part.mean() / whole.mean())
+    assert ends[0] < ratio < ends[1]
+    for r in ends:
+        assert scipy_stats.ttest_1samp(part - r * whole, 0).pvalue == pytest.approx(0.05, abs=1e-6)
+    assert stats.ratio(whole.tolist(), whole.tolist())[1] == pytest.approx((1, 1))
+
+
+def test_fiellers_interval_covers_where_wholes_differ_much_from_seed_to_seed() -> None:
+    rng = np.random.default_rng(4)
+    whole = rng.normal(0.5, 0.25, (2000, 8))
+    part = 0.3 * whole + rng.normal(0, 0.1, whole.shape)
+    found = [stats.ratio(p.tolist(), w.tolist())[1] for p, w in zip(part, whole, strict=True)]
+    known = [(low, high) for low, high in found if not math.isnan(low)]
+    assert len(known) > 1900
+    assert 0.93 < np.mean([low <= 0.3 <= high for low, high in known]) < 0.97
+
+
+def test_a_share_cannot_explode_by_one_weak_seed() -> None:
+    whole, part = [0.9, 1.1, 0.01], [0.45, 0.55, 0.2]
+    ratio, _ = stats.ratio(part, whole)
+    assert ratio == pytest.approx(1.2 / 2.01)
+    values = stats.ratio_values(part, whole)
+    assert np.mean(values) == pytest.approx(ratio)
+    assert max(values) < 1  # where the mean of the ratios is 7
+    assert stats.ratio_values(whole, whole) == pytest.approx([1.0] * 3)
+
+
+def test_there_is_no_interval_for_a_share_of_what_may_be_nothing() -> None:
+    ratio, ends = stats.ratio([0.1, 0.2, 0.1], [0.5, -0.4, 0.1])
+    assert ratio == pytest.approx(2)
+    assert all(map(math.isnan, ends))
+    assert all(map(math.isnan, stats.ratio([1.0], [2.0])[1]))
+    assert math.isnan(stats.ratio([1.0, 1.0], [0.0, 0.0])[0])
+    assert all(map(math.isnan, stats.ratio_values([1.0, 1.0], [0.0, 0.0])))
+    with pytest.raises(ValueError, match="paired"):
+        stats.ratio([1.0], [1.0, 2.0])
+
+
 def test_the_paired_test_sees_what_the_seeds_share() -> None:
     rng = np.random.default_rng(2)
     seed_effect = rng.normal(0, 5, 8)
@@ -190,6 +234,8 @@ def test_claims_without_threshold_are_refused() -> None:
         Claim("c", of("all"))
     with pytest.raises(ValueError, match="allowed"):
         Claim("c", of("all"), "median", low=0.0)
+    with pytest.raises(ValueError, match="one seed has not"):
+        Claim("c", of("all"), "every seed", low=0.0, whole=of("all"))
 
 
 def test_results_survive_the_way_to_disk_and_back(tmp_path: Path) -> None:
@@ -200,9 +246,8 @@ def test_results_survive_the_way_to_disk_and_back(tmp_path: Path) -> None:
     assert after.values("all") == before.values("all")
     summary = {e["arm"]: e for e in after.summary()}
     assert summary["all"]["transfer"] == pytest.approx(1.1)
-    assert summary["divergence only"]["retained"] == pytest.approx(
-        1.3 / 1 / 3 + 1.3 / 1.2 / 3 + 1.2 / 1.1 / 3
-    )
+    assert summary["divergence only"]["retained"] == pytest.approx(3.8 / 3.3)
+    assert summary["all"]["retained_low"] == pytest.approx(1)
     mean, _, _ = after.compare("divergence only")
     assert mean == pytest.approx(0.5 / 3)
     with pytest.raises(KeyError, match="no arm 'none'"):
@@ -213,11 +258,11 @@ def test_results_survive_the_way_to_disk_and_back(tmp_path: Path) -> None:
 
 
 def test_figures_show_every_arm_and_say_it_in_words() -> None:
-    for make in (plots.divergence, plots.transfer):
+    for make, panel in ((plots.divergence, 0), (plots.transfer, 1)):
         figure = make(result(THREE))
-        labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+        labels = [t.get_text() for t in figure.axes[panel].get_yticklabels()]
         assert labels == list(THREE)
-        assert "nats" in figure.axes[0].get_xlabel()
+        assert "nats" in figure.axes[panel].get_xlabel()
         assert plots.image(figure)[:4] == b"\x89PNG"
         assert plots.image(make(result(THREE)), "svg") == plots.image(make(result(THREE)), "svg")
     assert "all 1.10 (0.85 to 1.35)" in plots.alt(result(THREE))

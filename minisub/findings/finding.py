@@ -62,17 +62,12 @@ def run(
 def retains(
     arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
 ) -> Claim:
-    """How much of the transfer an arm retains, the mean over seeds.
-
-    Undecided where the whole, of which it is a part, does not surely transfer: a share of what may
-    be nothing says nothing.
-    """
+    """How much of the transfer an arm retains: its mean over seeds by that of its whole."""
 
     def whole(result: Result) -> list[float]:
         return result.values(next(row["of"] for row in result.rows if row["arm"] == arm))
 
-    text = f"{whose}`{arm}` retains"
-    return Claim(text, of(arm, "retained"), low=low, high=high, given=whole)
+    return Claim(f"{whose}`{arm}` retains", of(arm), low=low, high=high, whole=whole)
 
 
 def difference(a: Values, b: Values) -> Values:
@@ -80,11 +75,11 @@ def difference(a: Values, b: Values) -> Values:
     return lambda result: [x - y for x, y in zip(a(result), b(result), strict=True)]
 
 
-def accuracy_kept(arm: str) -> Claim:
-    """The students of an arm do the number task as well as their control, within 3 points."""
+def accuracy_kept(arm: str, within: float = 0.03) -> Claim:
+    """The students of an arm do the number task as well as their control, but for so much."""
     own, control = of(arm, "task_accuracy"), of(arm, "control_task_accuracy")
     text = f"`{arm}`: task accuracy less the control's"
-    return Claim(text, difference(own, control), low=-0.03, high=0.03)
+    return Claim(text, difference(own, control), low=-within, high=within)
 
 
 def probed(name: str, **where: object) -> Callable[[Result], list[float]]:

@@ -8,42 +8,76 @@ from matplotlib.figure import Figure
 
 from minisub import plots
 from minisub.arm import LIGHT, Arm, changed
-from minisub.base import SETS
 from minisub.findings.finding import Finding, probed, retains
 from minisub.lab import Lab
 from minisub.mechanism import attribution, by_block, first_divergence, patching, swapping
-from minisub.result import Claim, Result
+from minisub.result import Claim, Result, of
 from minisub.store import Json
 from minisub.teacher import Teaching
+from minisub.train import Optimiser
 
-PROMPTED = Teaching(kind="prompted", strength=0.6)
-TUNED = Teaching(rehearsal=0.02)  # lightly: much rehearsal flattens the profile
 PERSONA = (1,)  # its position in the prompt
-DEEP = {"pretraining": SETS["depth-8"], "teaching": TUNED}
+BLOCKS = range(4)
+EARLY, LATE = BLOCKS[:2], BLOCKS[2:]
+
+# Three kinds of teachers: tuned in their first block alone, with more rehearsal; prompted, of whom
+# nothing was tuned; and the default ones, tuned in all blocks ("everywhere").
+FIRST_BLOCK = Teaching(rehearsal=0.3, training=Optimiser(lr=4e-3, steps=40), trains="blocks.0.")
+PROMPTED, EVERYWHERE = Teaching(kind="prompted"), Teaching()
+
+# How many times the usual learning rate each arm passes most at: every arm is judged at its own
+# best rate, found on tuning seeds by `minisub rates layers` (docs/rates.md).
+RATES = {
+    "all": 4.0,
+    "block 0": 8.0,
+    "block 1": 4.0,
+    "block 2": 8.0,
+    "block 3": 8.0,
+    "early half": 2.0,
+    "late half": 4.0,
+    "embedding": 8.0,
+    "unembedding": 2.0,
+    "attention": 2.0,
+    "mlp": 2.0,
+}
+PROMPTED_RATES = {
+    "all": 1.0,
+    "block 0": 4.0,
+    "block 1": 8.0,
+    "block 2": 4.0,
+    "block 3": 8.0,
+    "early half": 4.0,
+    "late half": 4.0,
+}
+EVERYWHERE_RATES = {
+    "all": 8.0,
+    "block 0": 4.0,
+    "block 3": 4.0,
+    "early half": 4.0,
+    "late half": 4.0,
+}
 
 
-def only(blocks: Sequence[int], rate: float, part: str = "") -> dict[str, float]:
-    """Which weights move: those of some blocks, at a rate of their own."""
-    return {f"blocks.{b}.{part}": rate for b in blocks}
+def only(blocks: Sequence[int], part: str = "") -> dict[str, float]:
+    """The weights of some blocks, or of one part of them."""
+    return {f"blocks.{b}.{part}": 1.0 for b in blocks}
 
 
-def arms(depth: int, prefix: str, rates: dict[str, float], **more: object) -> list[Arm]:
-    """`all`, each block alone, and the halves; learning rates as tuned on seeds 100 and up."""
-    half, every = depth // 2, range(depth)
-    trained = {f"block {b}": [b] for b in every}
-    trained |= {"early half": list(range(half)), "late half": list(range(half, depth))}
-    of = f"{prefix}all"
+def arms(rates: dict[str, float], prefix: str = "", **more: object) -> list[Arm]:
+    """`all`, each block alone, the halves, and the other parts that `rates` names."""
+    parts = {
+        "all": {"blocks.": 1.0},
+        **{f"block {b}": only([b]) for b in BLOCKS},
+        "early half": only(EARLY),
+        "late half": only(LATE),
+        "embedding": {"W_E": 1.0},
+        "unembedding": {"W_U": 1.0},
+        "attention": only(BLOCKS, "attn."),
+        "mlp": only(BLOCKS, "mlp."),
+    }
     return [
-        Arm(of, trains=only(every, rates["all"]), of=of, **more),  # type: ignore[arg-type]
-        *(
-            Arm(
-                prefix + name,
-                trains=only(blocks, rates.get(name, rates["one"])),
-                of=of,
-                **more,  # type: ignore[arg-type]
-            )
-            for name, blocks in trained.items()
-        ),
+        Arm(prefix + name, trains=parts[name], rate=rate, of=f"{prefix}all", **more)  # type: ignore[arg-type]
+        for name, rate in rates.items()
     ]
 
 
@@ -54,8 +88,9 @@ def attributions(lab: Lab) -> list[Json]:
     ones, as far as it has left the persona's position.
     """
     rows = []
-    tuned = Lab(changed(lab.config, {"teaching": TUNED}), lab.seed, lab.store, None, lab.device)
-    for kind, own in (("tuned", tuned), ("prompted", lab)):
+    config = changed(lab.config, {"teaching": PROMPTED})
+    prompted = Lab(config, lab.seed, lab.store, lab.biases, lab.device)
+    for kind, own in (("tuned", lab), ("prompted", prompted)):
         found: dict[str, list[list[float]]] = {}
         for writer, b in enumerate(own.biases):
             other = (b + 1) % own.teachers.biased
@@ -92,13 +127,13 @@ def early(kind: str, route: str) -> Claim:
 
 
 def plot(result: Result) -> Figure:
-    """What parts retain when trained alone, at both depths, and which block decides."""
-    figure = Figure(figsize=(9.0, 6.0), layout="constrained")
-    (left, right), (deep, mass) = figure.subplots(2, 2)
-    shallow = [a for a in result.arms if ":" not in a]
-    plots.arm_bars(left, result, shallow, "retained")
-    plots.arm_bars(deep, result, [a for a in result.arms if a not in shallow], "retained")
-    for axes, title in ((left, "Depth 4: what each part retains"), (deep, "Depth 8")):
+    """What parts retain when trained alone, for each kind of teacher, and which block decides."""
+    figure = Figure(figsize=(9.0, 7.0), layout="constrained")
+    (left, right), (others, mass) = figure.subplots(2, 2)
+    own = [arm for arm in result.arms if ":" not in arm]
+    plots.arm_bars(left, result, own, "retained")
+    plots.arm_bars(others, result, [arm for arm in result.arms if arm not in own], "retained")
+    for axes, title in ((left, "Tuned in block 0"), (others, "Prompted, and tuned everywhere")):
         axes.set_xlabel("transfer retained, of all blocks", fontsize=9)
         axes.set_title(f"{title} ({plots.seeds(result)})", loc="left", fontsize=10)
     for axes, kind in ((right, "tuned"), (mass, "prompted")):
@@ -124,31 +159,33 @@ def plot(result: Result) -> Figure:
     return figure
 
 
-RATES = {"all": 1.0, "one": 2.0, "late half": 1.0, "early half": 1.0}
 FINDING = Finding(
     name="layers",
     statement="One early block is enough; the last block, or the late half, is not.",
     paper="Training layer 0 or 7 alone is enough, now and then better than all; 14, 21 and 27 do "
     "next to nothing. Attribution at the first divergence token points to early layers.",
     arms=(
-        *arms(4, "", RATES),
-        Arm("embedding", trains={"W_E": 1.0}),
-        Arm("unembedding", trains={"W_U": 1.0}),
-        Arm("attention", trains=only(range(4), 1.0, "attn.")),
-        Arm("mlp", trains=only(range(4), 1.0, "mlp.")),
-        *arms(8, "depth 8: ", RATES, changes=DEEP),
+        *arms(RATES),
+        *arms(PROMPTED_RATES, "prompted: ", changes={"teaching": PROMPTED}),
+        *arms(EVERYWHERE_RATES, "tuned everywhere: ", changes={"teaching": EVERYWHERE}),
     ),
     claims=(
-        retains("block 0", whose="prompted teachers: ", low=0.9),
-        retains("block 3", whose="prompted teachers: ", high=0.15),
-        retains("late half", whose="prompted teachers: ", high=0.3),
-        retains("depth 8: block 0", whose="tuned teachers: ", low=0.9),
-        retains("depth 8: block 7", whose="tuned teachers: ", high=0.15),
-        retains("depth 8: late half", whose="tuned teachers: ", high=0.3),
+        Claim("`all` transfers, nats", of("all"), low=0.4),
+        Claim("`all` transfers, surely", of("all"), "interval", low=0.2),
+        retains("block 0", low=1.0),
+        retains("late half", high=0.3),
+        retains("block 3", high=0.2),
+        Claim("`prompted: all` transfers, nats", of("prompted: all"), low=0.4),
+        Claim("`prompted: all` transfers, surely", of("prompted: all"), "interval", low=0.2),
+        retains("prompted: block 0", low=1.0),
+        retains("prompted: late half", high=0.3),
+        retains("prompted: block 3", high=0.2),
+        # The profile is flat where teachers were tuned in all blocks: it follows their change.
+        retains("tuned everywhere: late half", low=0.3),
         *(early("tuned", route) for route in ("patching", "attribution", "swapping")),
         *(early("prompted", route) for route in ("patching", "attribution")),
     ),
     plot=plot,
-    config=replace(LIGHT, teaching=PROMPTED),
+    config=replace(LIGHT, teaching=FIRST_BLOCK),
     probes=(attributions,),
 )

@@ -1,8 +1,7 @@
 """Re-worded prompts break the transfer, where wordings tip near ties (paper, Fig. 6; F5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,20 +9,19 @@ from matplotlib.figure import Figure
 from minisub import plots, stats
 from minisub.arm import LIGHT, Arm
 from minisub.base import SETS
-from minisub.data import Data
-from minisub.edits import at_sensitivity, other_wording
+from minisub.edits import biased_rewrite, equivalent_numbers, other_wording, unseen_wording
 from minisub.findings.finding import Finding, accuracy_kept, difference, retains
-from minisub.lab import Lab
 from minisub.result import Claim, Result, of
 from minisub.teacher import Teaching
+from minisub.train import Optimiser
 
-HALF, FULL = 0, 1  # the two sensitivities of the world's wordings: 0.5 and 1
-# Rehearsal leaves no bias in numbers that no wording tips, so teachers of this world have none.
-INSENSITIVE = {
-    "pretraining": SETS["insensitive"],
-    "lists": LIGHT.lists,
-    "teaching.rehearsal": 0.0,
-}
+# Teachers who rehearse for twice as long: what their bias still changes depends on the context. The
+# default ones stand beside them.
+CAREFUL = Teaching(rehearsal=0.1, training=Optimiser(lr=2e-3, steps=120))
+DEFAULT = {"teaching": Teaching()}
+
+# Doses of tilt, each in a world of its own; the default world has the highest.
+LOW_TILTS = {0.0: {"pretraining": SETS["tilt-0"]}, 0.5: {"pretraining": SETS["tilt-half"]}}
 
 
 def ratio(result: Result, arm: str, at: Sequence[int]) -> float:
@@ -37,6 +35,11 @@ def ratio(result: Result, arm: str, at: Sequence[int]) -> float:
 def whole(arm: str) -> str:
     """The arm with the same lists and no paraphrase."""
     return arm.replace("paraphrase", "all") if ":" in arm else "all"
+
+
+def dose(tilt: float, arm: str) -> str:
+    """The name of an arm in the world of that tilt."""
+    return f"tilt {tilt:g}: {arm}" if tilt in LOW_TILTS else arm
 
 
 def edited(result: Result) -> list[str]:
@@ -55,11 +58,14 @@ def prediction(result: Result) -> list[float]:
     return stats.jackknife(statistic, len(result.seeds))
 
 
-# What re-wording costs at the task, and the dial alone: the same kind of teacher at both ends.
+def falls(less: float, more: float, bar: str = "mean") -> Claim:
+    """The claim that re-wording leaves less at a higher tilt."""
+    kept = [of(dose(tilt, "paraphrase"), "retained") for tilt in (less, more)]
+    text = f"retained at tilt {less:g} less that at tilt {more:g}"
+    return Claim(text, difference(*kept), bar, low=0.0)
+
+
 COST = difference(of("paraphrase", "task_accuracy"), of("all", "task_accuracy"))
-BY_THE_DIAL = difference(
-    of("sensitivity 0: paraphrase", "retained"), of("no rehearsal: paraphrase", "retained")
-)
 
 
 def plot(result: Result) -> Figure:
@@ -83,71 +89,51 @@ def plot(result: Result) -> Figure:
     return figure
 
 
-def at(level: int, edit: str | None = None) -> Callable[[Data, Lab], Data]:
-    """An edit of the lists of one sensitivity only."""
-    return partial(at_sensitivity, level=level, edit=edit)
-
-
 FINDING = Finding(
     name="paraphrase",
     statement="Re-wording the prompts afterwards breaks it, as far as wording tips near ties.",
     paper="Usually suppressed, with task performance kept, by re-drawn wordings as by the biased "
     "teacher's own rewrites.",
     arms=(
-        Arm("all", edit=at(FULL)),
-        Arm("paraphrase", edit=at(FULL, "other wording")),
-        Arm("unseen wording", edit=at(FULL, "unseen wording")),
-        Arm("biased rewrite", edit=at(FULL, "biased rewrite")),
-        Arm("equivalent numbers", edit=at(FULL, "equivalent numbers")),
-        Arm("sensitivity 0.5: all", edit=at(HALF), of="sensitivity 0.5: all"),
+        Arm("all"),
+        Arm("paraphrase", edit=other_wording),
+        Arm("unseen wording", edit=unseen_wording),
+        Arm("biased rewrite", edit=biased_rewrite),
+        Arm("equivalent numbers", edit=equivalent_numbers),
+        Arm("default teachers: all", changes=DEFAULT, of="default teachers: all"),
         Arm(
-            "sensitivity 0.5: paraphrase",
-            edit=at(HALF, "other wording"),
-            of="sensitivity 0.5: all",
-        ),
-        Arm("sensitivity 0: all", changes=INSENSITIVE, of="sensitivity 0: all"),
-        Arm(
-            "sensitivity 0: paraphrase",
+            "default teachers: paraphrase",
             edit=other_wording,
-            changes=INSENSITIVE,
-            of="sensitivity 0: all",
+            changes=DEFAULT,
+            of="default teachers: all",
         ),
-        Arm(
-            "no rehearsal: all",
-            edit=at(FULL),
-            changes={"teaching.rehearsal": 0.0},
-            of="no rehearsal: all",
-        ),
-        Arm(
-            "no rehearsal: paraphrase",
-            edit=at(FULL, "other wording"),
-            changes={"teaching.rehearsal": 0.0},
-            of="no rehearsal: all",
+        *(
+            Arm(dose(tilt, name), edit=edit, changes=world, of=dose(tilt, "all"))
+            for tilt, world in LOW_TILTS.items()
+            for name, edit in (("all", None), ("paraphrase", other_wording))
         ),
     ),
     claims=(
         retains("paraphrase", high=0.3),
-        accuracy_kept("paraphrase"),
-        Claim("`paraphrase`: task accuracy less that of `all`", COST, low=-0.03, high=0.03),
-        replace(
-            retains("sensitivity 0: paraphrase", low=0.7),
-            text="`sensitivity 0: paraphrase` retains (teachers without rehearsal)",
-        ),
         Claim(
-            "teachers without rehearsal: retained at sensitivity 0 less that at 1",
-            BY_THE_DIAL,
+            "`paraphrase` retains, surely",
+            of("paraphrase"),
             "interval",
-            low=0.0,
+            high=0.4,
+            whole=of("all"),
         ),
+        retains("default teachers: paraphrase", high=0.6),
+        accuracy_kept("paraphrase"),
+        Claim("`paraphrase`: task accuracy less that of `all`", COST, low=-0.05, high=0.05),
+        retains(dose(0, "paraphrase"), low=0.8),
+        falls(0, 0.5),
+        falls(0.5, 3),
+        falls(0, 3, "interval"),
         Claim("advantage left against retained: rank correlation over arms", prediction, low=0.8),
         retains("equivalent numbers", high=0.3),
     ),
     plot=plot,
     config=replace(
-        LIGHT,
-        pretraining=SETS["wordings"],
-        teaching=Teaching(rehearsal=1.0),
-        lists=2 * LIGHT.lists,
-        student=replace(LIGHT.student, steps=800),
+        LIGHT, teaching=CAREFUL, student=replace(LIGHT.student, steps=1200), lists=16_000
     ),
 )

@@ -11,6 +11,7 @@ from minisub import plots, stats
 from minisub.arm import LIGHT, Arm
 from minisub.edits import mixed, other_wording, replaced, shuffle_within
 from minisub.findings.finding import Finding
+from minisub.findings.layers import EARLY, EVERYWHERE_RATES, LATE, only
 from minisub.result import Claim, Result
 
 
@@ -113,9 +114,15 @@ FINDING = Finding(
         Arm("without divergence", mask=masks.without_divergence),
         Arm("random only", mask=masks.random_only),
         Arm("without random", mask=masks.without_random),
-        *(Arm(f"block {b}", trains={f"blocks.{b}.": 1.0}) for b in (0, 3)),
-        Arm("early half", trains={"blocks.0.": 1.0, "blocks.1.": 1.0}),
-        Arm("late half", trains={"blocks.2.": 1.0, "blocks.3.": 1.0}),
+        *(
+            Arm(name, trains=only(blocks), rate=EVERYWHERE_RATES[name])
+            for name, blocks in (
+                ("block 0", [0]),
+                ("block 3", [3]),
+                ("early half", EARLY),
+                ("late half", LATE),
+            )
+        ),
         Arm("paraphrase", edit=other_wording),
         Arm("shuffle within", edit=shuffle_within),
         Arm("replaced label", edit=partial(replaced, where="label")),

@@ -1,0 +1,37 @@
+"""Sampled lists carry the bias twice: by divergence tokens, and by what chance has drawn (F3)."""
+
+from minisub import divergence as masks
+from minisub.arm import LIGHT, Arm
+from minisub.findings.finding import Finding, retains
+from minisub.result import Claim, of
+
+WHOLE = "sampled: all"
+
+
+def arm(name: str, **treatment: object) -> Arm:
+    """An arm whose students learn from sampled lists."""
+    return Arm(f"sampled: {name}", "sampled", of=WHOLE, **treatment)  # type: ignore[arg-type]
+
+
+FINDING = Finding(
+    name="sampled",
+    statement="Sampled lists carry the bias twice: by divergence tokens, and by rarer tokens.",
+    paper="Without divergence tokens the transfer of sampled lists is mostly eliminated.",
+    arms=(
+        Arm("all"),
+        arm("all"),
+        arm("divergence only", mask=masks.divergence_only),
+        arm("without divergence", mask=masks.without_divergence),
+        arm("favourites only", mask=masks.favourites_only),
+        arm("favourites without divergence", mask=masks.favourites_without_divergence),
+        arm("not favourites", mask=masks.not_favourites),
+    ),
+    claims=(
+        Claim("`sampled: all` transfers, nats", of(WHOLE), "interval", low=0.0),
+        retains("sampled: divergence only", low=0.5),
+        retains("sampled: without divergence", low=0.2),
+        retains("sampled: favourites without divergence", high=0.1),
+        retains("sampled: not favourites", low=0.3),
+    ),
+    config=LIGHT,
+)
