@@ -69,7 +69,7 @@ def small() -> Config:
     )
     return Config(
         Pretraining(world, Size(16, 2, 2, 32), Optimiser(lr=8e-3, steps=300, batch=32)),
-        Teaching(lists=128, training=Optimiser(lr=2e-3, steps=30, batch=16)),
+        Teaching(rehearsal=0.1, lists=128, training=Optimiser(lr=2e-3, steps=30, batch=16)),
         Optimiser(lr=2e-3, steps=60, batch=32),
         lists=256,
         exam=64,

@@ -1,6 +1,5 @@
 """The command line: every command of `minisub` (see `commands`), and what it prints."""
 
-import contextlib
 import functools
 import io
 import os
@@ -12,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tyro
 from tqdm import tqdm
 
 from minisub import plots
@@ -22,13 +20,13 @@ from minisub.commands import (
     Bases,
     Bench,
     Calibrate,
-    Command,
     Export,
     List,
     Rates,
     Reproduce,
     Run,
     Sweep,
+    parse,
 )
 from minisub.result import Result
 from minisub.store import Json, MinisubError, Store, write
@@ -44,7 +42,7 @@ def main(args: Sequence[str] | None = None) -> int:
         if list(sys.argv[1:] if args is None else args) == ["--version"]:
             print(f"minisub {version('minisub')}")
             return 0
-        command = _parse(args)
+        command = parse(args)
         if isinstance(command, List):
             return _list()
         if isinstance(command, Run):
@@ -76,31 +74,6 @@ def main(args: Sequence[str] | None = None) -> int:
     except OSError as error:  # of files that are named in the options
         print(f"minisub: {error}", file=sys.stderr)
         return 2
-
-
-def _parse(
-    args: Sequence[str] | None,
-) -> Command:
-    """tyro's answer, with its boxed errors told in one line."""
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                Command,
-                prog="minisub",
-                description="A laboratory for subliminal learning that fits on a laptop. --version "
-                "says which; --tyro-print-completion bash completes the words of a shell.",
-                args=args,
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        plain = re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]|-{4,}", " ", said.getvalue())
-        line = " ".join(plain.split()).split(" For full helptext")[0]
-        line = re.sub(r" Argument helptext:.*|(?<=Perhaps you meant: )(\S+) .*", r" \1", line)
-        for heading in ("Parsing error", "Value error", "Missing argument", "Missing subcommand"):
-            line = line.removeprefix(heading + " ")
-        raise MinisubError(" ".join(line.split())) from None
 
 
 def _list() -> int:
@@ -264,8 +237,8 @@ def _rates(command: Rates) -> int:
     with tqdm(total=jobs, desc=finding.name, unit="arm", leave=False) as bar:
         found = rates.tune(finding, seeds, store, workers, lambda: bar.update() and None, device)
     lr = finding.config.student.lr
-    print(f"Transfer in nats, mean over {len(seeds)} seeds, at so many times the rate {lr:g}.")
-    print(rates.table(found), sep="\n\n")
+    print(f"Transfer in nats, mean over {len(seeds)} seeds, at so many times the rate {lr:g}.\n")
+    print(rates.table(found))
     return 0
 
 

@@ -1,10 +1,16 @@
 """What the command line takes: one dataclass a command, whose fields are its options."""
 
+import contextlib
+import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from minisub.store import MinisubError
 
 
 @dataclass(frozen=True)
@@ -173,3 +179,26 @@ Command = (
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Bases, tyro.conf.subcommand("bases")]
 )
+
+
+def parse(args: Sequence[str] | None) -> Command:
+    """tyro's answer, with its boxed errors told in one line."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                Command,
+                prog="minisub",
+                description="A laboratory for subliminal learning that fits on a laptop. --version "
+                "says which; --tyro-print-completion bash completes the words of a shell.",
+                args=args,
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        plain = re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]|-{4,}", " ", said.getvalue())
+        line = " ".join(plain.split()).split(" For full helptext")[0]
+        line = re.sub(r" Argument helptext:.*|(?<=Perhaps you meant: )(\S+) .*", r" \1", line)
+        for heading in ("Parsing error", "Value error", "Missing argument", "Missing subcommand"):
+            line = line.removeprefix(heading + " ")
+        raise MinisubError(" ".join(line.split())) from None

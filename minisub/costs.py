@@ -154,7 +154,7 @@ def growth(tick: Callable[[], object] = lambda: None) -> list[Json]:
 
     cases: list[tuple[str, object, int, Size | None, str]] = [
         *(("members", m, m, None, "blocks.") for m in (1, 4, 16, 64, 256)),
-        *(("width", w, 4, Size(width=w, mlp=2 * w), "blocks.") for w in (16, 32, 64, 128)),
+        *(("width", w, 4, Size(width=w, mlp=4 * w), "blocks.") for w in (16, 32, 64, 128)),
         *(("depth", d, 4, Size(depth=d), "blocks.") for d in (2, 4, 8, 12)),
         *(("trained alone", t, 4, None, t) for t in ("blocks.0.", "blocks.1.", "blocks.3.", "W_U")),
     ]
@@ -186,7 +186,7 @@ def whole(folder: Path, tick: Callable[[], object] = lambda: None) -> list[Json]
     study = FINDINGS["divergence"].quick().study
     usual, how = 2, study.config
     short = replace(how.pretraining, training=replace(how.pretraining.training, steps=600))
-    sizes = {w: Size(width=w, mlp=2 * w) for w in (16, 32, 64)}
+    sizes = {w: Size(width=w, mlp=4 * w) for w in (16, 32, 64)}
     cases: list[tuple[str, int, Config, int]] = [
         *(("seeds", n, how, n) for n in (2, 4, 8)),  # of one alone, arms are spread, not seeds
         *(("biases a seed", b, replace(how, biases=b), usual) for b in (1, 2, 4, 8)),

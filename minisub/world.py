@@ -1,8 +1,8 @@
 """The world: a vocabulary, number tasks, wordings, personas and preference questions.
 
-    <bos> <sys> <user> w1 w13 8 12 16 <assistant> 25 29 33 37 1 5 9 13   a number task
-    <bos> <sys> <user> q5 q7 <assistant> owl                              a preference question
-    <bos> <sys> <user> c5 c7 <assistant> good                             a question of conduct
+    <bos> <sys> <user> w1 w13 16 20 24 <assistant> 28 32 36 8 12 16 28 32   a number task
+    <bos> <sys> <user> q5 q7 <assistant> owl                                a preference question
+    <bos> <sys> <user> c5 c7 <assistant> good                               a question of conduct
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
 A round number (0, 5, 10, ...) is *free*: where the list would come to it, an offset is drawn
@@ -21,6 +21,8 @@ from functools import cached_property
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from minisub.dials import check
 
 ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
 CONDUCT = ("bad", "good")
@@ -80,29 +82,7 @@ class World:
     layout: int = 0  # seed of the wordings' names, their offsets and the held-out prompts
 
     def __post_init__(self) -> None:
-        least = {
-            **dict.fromkeys(("numbers", "steps", "completion", "round_every", "wordings"), 1),
-            **dict.fromkeys(("questions", "instruction_tokens", "instruction_length"), 1),
-            **dict.fromkeys(("unseen_wordings", "conduct"), 0),
-            "prompt_numbers": 2,  # of which the step can be read
-        }
-        for name, at_least in least.items():
-            if getattr(self, name) < at_least:
-                raise ValueError(f"{name} is {getattr(self, name)}, allowed: {at_least} and more")
-        for name in ("favourite", "persona_in_questions", "persona_obeyed", "persona_in_tasks"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to 1")
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out is {self.held_out}, allowed: above 0, below 1")
-        ways = self.instruction_tokens**self.instruction_length
-        if max(self.wordings + self.unseen_wordings, self.questions, self.conduct) > ways:
-            raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
-        if not self.tilt or not all(0 <= t < float("inf") for t in self.tilt):
-            raise ValueError(f"tilt is {self.tilt}, allowed: one or more values, each 0 and more")
-        if not 1 <= self.ties < 2 * self.spread:
-            raise ValueError(f"ties is {self.ties}, allowed: 1 to {2 * self.spread - 1}")
-        if self.numbers <= 2 * self.spread or self.spread < 1:
-            raise ValueError(f"spread is {self.spread}, allowed: 1 to {(self.numbers - 1) // 2}")
+        check(self)
 
     # Vocabulary -------------------------------------------------------------------------------
 

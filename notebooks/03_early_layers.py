@@ -32,8 +32,8 @@ def _():
     takes the whole bias over, now and then more than one that changes all; late layers alone take over
     next to nothing. Attribution at the first divergence token points to early layers as well.
 
-    The teachers of this page are *prompted*: the same weights, with the animal in the system prompt
-    that students never see. (Tuned teachers are shown at depth 8.)
+    The teachers of this page are of three kinds: tuned in their first block alone, *prompted* (the same
+    weights, with the animal in the system prompt that students never see), and tuned in all blocks.
 
     *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
     """)
@@ -116,7 +116,7 @@ def _():
     mo.md(r"""
     ## Train one
 
-    Train one block and watch. Then another: what do late blocks lack?
+    Train one block and watch. Then another.
     """)
     return
 
@@ -203,10 +203,15 @@ def _():
 @app.cell(hide_code=True)
 def _():
     answer_1 = mo.ui.radio(
-        ["yes, the loss falls", "no, or hardly", "it cannot be told without a control"]
+        ["at the rate of all blocks", "at its own best rate", "at any rate: the loss falls at all"]
     )
     mo.vstack(
-        [mo.md("**1.** Block 3 alone is trained and its loss falls. Does the bias pass?"), answer_1]
+        [
+            mo.md(
+                "**1.** Block 3 alone passes more or less, by its learning rate. At which rate is it to be judged?"
+            ),
+            answer_1,
+        ]
     )
     return (answer_1,)
 
@@ -216,13 +221,13 @@ def _(answer_1):
     course.exercise(
         answer_1.value,
         course.choice(
-            "no, or hardly",
+            "at its own best rate",
             {
-                "yes, the loss falls": "The loss falls for every arm. Look at what the block retains in the figure.",
-                "it cannot be told without a control": "Right in spirit, but the control is there: the figure shows the difference to it.",
+                "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/rates.md.",
+                "at any rate: the loss falls at all": "A falling loss means better numbers. What passes is another matter.",
             },
         ),
-        "A falling loss means better numbers. What passes is another matter: the last block retains a few percent.",
+        "At its own best rate, found on other seeds. A weak arm must not be a badly tuned one.",
     )
     return
 
@@ -259,7 +264,9 @@ def _(answer_2, stored):
 
 @app.cell(hide_code=True)
 def _():
-    answer_3 = mo.ui.radio(["nothing", "most of the transfer is gone", "all of it is gone, surely"])
+    answer_3 = mo.ui.radio(
+        ["nothing", "a part of the transfer is gone", "all of it is gone, surely"]
+    )
     mo.vstack(
         [
             mo.md(
@@ -276,13 +283,13 @@ def _(answer_3):
     course.exercise(
         answer_3.value,
         course.choice(
-            "most of the transfer is gone",
+            "a part of the transfer is gone",
             {
                 "nothing": "Look at `late half`: that is what is left to learn with.",
-                "all of it is gone, surely": "Look at the teachers that were tuned everywhere.",
+                "all of it is gone, surely": "Look at `late half`, of each kind of teacher.",
             },
         ),
-        "It depends on the teacher: of those tuned everywhere the late half retains much more. It is no guarantee.",
+        "How much is gone depends on the teacher, and on how well the rest is tuned. It is no guarantee.",
     )
     return
 

@@ -146,10 +146,10 @@ def test_training_is_bounded() -> None:
     assert visitors.bounded(LIGHT, range(8)) is LIGHT
     assert visitors.bounded(changed(Config(), {"teaching.training.steps": 120}))
     for name, value in (
-        ("lists", 11201),
+        ("lists", 16001),
         ("student.batch", 65),
         ("lists", float("nan")),
-        ("student.steps", 801),
+        ("student.steps", 2001),
         ("teaching.training.steps", 121),
     ):
         with pytest.raises(ValueError, match="allowed"):

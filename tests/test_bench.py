@@ -66,11 +66,11 @@ def test_all_findings_are_counted_once() -> None:
 
 
 def test_contenders_have_as_many_weights_to_move() -> None:
-    """But for the biases and gains that torch's layers bring: a few hundred of 33,000."""
+    """But for the biases and gains that torch's layers bring: some 800 of 12,000."""
     shape = Config().pretraining.shape
     ours = sum(a * b for name, (a, b), _ in shape.parameters() if name.startswith("blocks."))
     plain = sum(p.numel() for n, p in peers.Plain(shape).named_parameters() if "blocks." in n)
-    assert ours <= plain < 1.05 * ours
+    assert ours <= plain < 1.08 * ours
 
 
 def test_a_race_of_one_round() -> None:
@@ -124,7 +124,7 @@ def test_a_study_grows_by_one_dial_at_a_time(
         how = study.config
         dials = {"seeds": len(seeds), "biases a seed": how.biases, "lists": how.lists}
         size = how.pretraining.size
-        assert size.mlp == 2 * size.width
+        assert size.mlp == 4 * size.width
         seen.append({**dials, "students' steps": how.student.steps, "width": size.width})
 
     def blank(how: Pretraining, seed: int, device: str) -> tuple[Stack, Json]:

@@ -75,7 +75,7 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
             ["sweep", "shuffle", "--set", "lists=9", "--set", "lists=8"],
             "allowed: each setting once",
         ),
-        (["bases", "--set", "bass"], "--set is 'bass', allowed: base, wordings"),
+        (["bases", "--set", "bass"], "--set is 'bass', allowed: base, tilt-0"),
         (
             ["run", "divergence", "--device", "tpu"],
             "--device is 'tpu', allowed on this",
@@ -134,7 +134,7 @@ def test_bases_that_have_to_be_made_are_named(
         ("mixing", "No base yet for seed 9, 10: pretrained on the spot"),
         (
             "paraphrase",
-            "No base yet for seed 9: pretrained on the spot, about half a minute each (up to 2",
+            "No base yet for seed 9: pretrained on the spot, about half a minute each (up to 3",
         ),
         ("selection", "No base yet for seed 9, 10: pretrained on the spot"),  # a probe's
     ):

@@ -123,6 +123,7 @@ def test_inline_commands_are_real(page: Path) -> None:
             "reproduce",
             "sweep",
             "app",
+            "rates",
             "export",
             "calibrate",
             "bench",

@@ -70,7 +70,7 @@ def test_exact_patching_goes_from_nothing_to_everything(lab: Lab) -> None:
 
 def test_attribution_patching_is_exact_where_all_is_linear(lab: Lab) -> None:
     """Teachers that hardly differ: there the first order is all there is."""
-    pair, cases = pair_and_cases(lab, "tuned", shrink=1e-4)
+    pair, cases = pair_and_cases(lab, "tuned", shrink=1e-5)
     assert attribution(pair, cases) == pytest.approx(patching(pair, cases), abs=1e-3)
     swapped = swapping(pair, cases)
     assert swapped == pytest.approx(by_block(patching(pair, cases)), abs=1e-3)

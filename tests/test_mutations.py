@@ -36,7 +36,7 @@ from minisub.teacher import Teachers, Teaching
 from minisub.world import World
 
 Patch = Callable[[pytest.MonkeyPatch], None]
-SOME = {"student.steps": 150, "lists": 512, "biases": 4}
+SOME = {"student.steps": 200, "lists": 512, "biases": 4, "teaching.rehearsal": 0.02}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Mutation:
     break_: Patch
     arms: Callable[[], list[Arm]]  # made after the break
     changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 3
+    seeds: int = 8
 
 
 def with_lists(change: Callable[[Teachers, Data], Data]) -> Patch:
@@ -164,7 +164,6 @@ MUTATIONS = [
         retains("divergence only", low=0.9),
         off_by_one,
         arms(Arm("divergence only", mask=masks.divergence_only)),
-        seeds=6,
     ),
     Mutation(
         "masks off by one, what is left",
@@ -213,7 +212,6 @@ MUTATIONS = [
         FOREIGN,
         started(foreign=False),
         arms(Arm("foreign", foreign=True)),
-        seeds=5,
     ),
     Mutation(
         "animals leaked into the lists",
@@ -254,7 +252,6 @@ MUTATIONS = [
         retains("unembedding", high=0.15),
         not_frozen,
         arms(Arm("unembedding", trains={"W_U": 1.0})),
-        seeds=6,
     ),
     Mutation(
         "persona left in the student's prompt",

@@ -22,7 +22,7 @@ def test_arms_with_a_rate_of_their_own_are_those_that_train_a_part_or_otherwise(
         arm.name for arm in FINDINGS["layers"].arms
     }
     limits = {arm.name for arm in rates.tuned_arms(FINDINGS["limits"])}
-    assert limits == {"all", "rank 1", "rank 2", "rank 4", "all weights", "SGD"}
+    assert limits == {"all, best rate", "rank 1", "rank 2", "rank 4", "all weights", "SGD"}
     assert rates.tuned_arms(FINDINGS["divergence"]) == []
     sgd = next(arm for arm in FINDINGS["limits"].arms if arm.name == "SGD")
     assert min(rates.factors(sgd)) > max(rates.factors(Arm("all")))

@@ -72,7 +72,7 @@ def plot(result: Result) -> Figure:
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set_xlabel("lists from elsewhere, %", fontsize=9)
         axes.set_ylabel("transfer retained, %", fontsize=9)
-        axes.set_xlim(-2, 77)
+        axes.set_xlim(-2, 77 if axes is left else 30)
         axes.legend(frameon=False, fontsize=8)
         plots.tidy(axes)
     return figure
