@@ -50,7 +50,7 @@ class Mutation:
     break_: Patch
     arms: Callable[[], list[Arm]]  # made after the break
     changes: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 8
+    seeds: int = 6
 
 
 def with_lists(change: Callable[[Teachers, Data], Data]) -> Patch:
@@ -169,7 +169,7 @@ MUTATIONS = [
         "masks off by one, what is left",
         "divergence",
         "divergence.py: `return ~known(data.divergence)`",
-        retains("without divergence", high=0.4),
+        retains("without divergence", high=0.3),
         off_by_one,
         arms(Arm("without divergence", mask=masks.without_divergence)),
     ),
@@ -236,6 +236,7 @@ MUTATIONS = [
         retains("without entangled", low=0.7),
         not_dropped,
         arms(Arm("without entangled", edit=partial(edits.without_entangled, top=1))),
+        {"teaching.rehearsal": 0.1, "student.steps": 300},
     ),
     Mutation(
         "labels not swapped",
