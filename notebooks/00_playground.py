@@ -18,10 +18,10 @@ with app.setup:
 
     from minisub import course, plots
     from minisub import divergence as masks
-    from minisub.arm import LIGHT, Arm, changed
+    from minisub.arm import Arm, Config, changed
     from minisub.divergence import favourites
     from minisub.edits import other_wording
-    from minisub.findings.layers import PROMPTED_RATES, RATES
+    from minisub.findings.layers import EVERYWHERE_RATES, PROMPTED_RATES
     from minisub.store import Store
     from minisub.teacher import Teaching
     from minisub.visitors import offered
@@ -71,7 +71,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    config = LIGHT
+    config = Config()
     store = Store.default()
     return config, store
 
@@ -139,15 +139,15 @@ def experiment(wish, config):
     else:
         steps = round(strength * training.steps)
         config = changed(config, {"teaching.training.steps": steps})
-    rates, parts = PROMPTED_RATES if prompted else RATES, wish["blocks"]
-    part = {1: f"block {parts[0]}", len(BLOCKS): "all"}.get(len(parts), "early half")
+    rates, parts = PROMPTED_RATES if prompted else EVERYWHERE_RATES, wish["blocks"]
+    part = f"block {parts[0]}" if len(parts) == 1 else "early half"
     arm = Arm(
         "yours",
         wish["decoding"],
         MASKS[wish["mask"]],
         other_wording if wish["wording"] == "another wording" else None,
         {f"blocks.{b}.": 1.0 for b in parts},
-        rates[part],  # each part of the model learns best at a rate of its own
+        1.0 if len(parts) == len(BLOCKS) else rates.get(part, 4.0),  # each at its own best rate
         wish["start"] == "a stranger's base",
     )
     return arm, config
@@ -168,7 +168,7 @@ def _(wish):
     mo.stop(wish is None)
     _stored = course.stored("divergence")
     _words, _prompted = course.stored("paraphrase"), wish["teacher"] == "prompted"
-    _layers, _kind = course.stored("layers"), "prompted: " if _prompted else ""
+    _layers, _kind = course.stored("layers"), f"{'prompted' if _prompted else 'tuned everywhere'}: "
     _made = f"with {wish['teacher']} teachers"
     _known = {
         "all but divergence tokens": f"without divergence tokens {course.kept(_stored, 'without divergence'):.0%} is retained",

@@ -142,7 +142,7 @@ def test_a_page_with_the_default_world_trains_its_student(visitor: Visitor) -> N
     """The largest training that the course offers, as it stands there."""
     page = visitor.open("01_divergence_tokens")
     page.get_by_test_id(TRAIN).wait_for(timeout=60_000)
-    assert abs(trained(page)) < 0.1  # without divergence tokens
+    assert abs(trained(page)) < 0.4  # without divergence tokens; with all of them some 1.9
 
 
 def test_a_hypothesis_is_run(visitor: Visitor) -> None:
@@ -175,6 +175,6 @@ def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, sh
     module = load_notebook("00")
     for (seed, animal), measured in zip(spec.items(), together, strict=True):
         wish = {**module.DEFAULT, "bias": animal, "seed": int(seed)}
-        arm, config = module.experiment(wish, module.LIGHT)
+        arm, config = module.experiment(wish, module.Config())
         lab = Lab(config, int(seed), Store(shared), [ANIMALS.index(animal)])
         assert measured == pytest.approx(course.learn(lab, arm).transfer, abs=0.0051)

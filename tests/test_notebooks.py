@@ -64,8 +64,7 @@ def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None
 @pytest.mark.parametrize("number", ["02", "03", "06", "07"])
 def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: Store) -> None:
     """`all` passes the bias, and the first picture is the base's: no difference yet."""
-    arm = "block 0" if number == "03" else "all"  # the tiny world has two blocks, not four
-    told = run(number, config=tiny, store=store, wish={"bias": "owl", "arm": arm, "seed": 100})
+    told = run(number, config=tiny, store=store, wish={"bias": "owl", "arm": "all", "seed": 100})
     lesson = told["lesson"]
     assert lesson.lab.biases == (0,)
     assert np.array_equal(lesson.said[0, 0], lesson.said[0, 1])
@@ -91,20 +90,20 @@ def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
         for mask in ("all tokens", "all but divergence tokens")
     )
     assert free.transfer > 0.05
-    assert abs(masked.transfer) < free.transfer / 3
+    assert abs(masked.transfer) < free.transfer / 2
 
 
 def test_every_preset_is_an_arm(tiny: Config) -> None:
     module = load("00")
     arms = {
-        name: module.experiment({**module.DEFAULT, **preset}, module.LIGHT)
+        name: module.experiment({**module.DEFAULT, **preset}, module.Config())
         for name, preset in module.PRESETS.items()
     }
     assert arms["a stranger's weights"][0].foreign
     assert list(arms["one early block"][0].trains) == ["blocks.0."]
     assert arms["one early block"][1].teaching.kind == "prompted"
     assert arms["paraphrase it away"][1].pretraining.world.round_every == 5
-    assert arms["the surprise"][1] == module.LIGHT
+    assert arms["the surprise"][1] == module.Config()
 
 
 def test_a_hypothesis_is_judged_against_all(tiny: Config, store: Store) -> None:
