@@ -72,13 +72,10 @@ class Result:
 
     def estimate(self, arm: str, measure: str = "transfer") -> tuple[float, float, float]:
         """Mean over seeds and its 95 % interval; of what is retained, a ratio of two means."""
-        whole = self._whole(arm)
-        if measure == "retained" and whole is not None:
-            mean, (low, high) = stats.ratio(self.values(arm), whole)
-        else:
-            values = self.values(arm, measure)
-            mean, (low, high) = float(np.mean(values)), stats.interval(values)
-        return mean, low, high
+        whole = self._whole(arm) if measure == "retained" else None
+        if whole is None:
+            return stats.estimate(self.values(arm, measure))
+        return stats.estimate(self.values(arm), whole)
 
     def _whole(self, arm: str) -> list[float] | None:
         """Transfer of the arm that an arm is part of; None where no seed has one."""
@@ -195,9 +192,7 @@ class Claim:
     bar: str = "mean"
     low: float = -math.inf
     high: float = math.inf
-    whole: Values | None = (
-        None  # then it is about the ratio of the values' mean to the mean of these
-    )
+    whole: Values | None = None  # given, the claim is about a ratio of means, values to whole
 
     def __post_init__(self) -> None:
         if self.bar not in ("mean", "interval", "every seed"):
@@ -224,12 +219,8 @@ class Claim:
 
     def estimate(self, result: Result) -> tuple[float, float, float]:
         """What the claim is about: its value and 95 % interval."""
-        values = self.values(result)
-        if self.whole is not None:
-            value, (low, high) = stats.ratio(values, self.whole(result))
-        else:
-            value, (low, high) = float(np.mean(values)), stats.interval(values)
-        return value, low, high
+        whole = None if self.whole is None else self.whole(result)
+        return stats.estimate(self.values(result), whole)
 
     def verdict(self, result: Result) -> str:
         """HELD, NOT_HELD or UNDECIDED."""

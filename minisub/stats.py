@@ -51,6 +51,16 @@ def ratio(parts: Sequence[float], wholes: Sequence[float]) -> tuple[float, Inter
     return top / bottom, (float((b - root) / a), float((b + root) / a))
 
 
+def estimate(
+    values: Sequence[float], wholes: Sequence[float] | None = None
+) -> tuple[float, float, float]:
+    """Return the mean and its interval; with `wholes`, those of the ratio of the two means."""
+    if wholes is None:
+        return (float(np.mean(values)), *interval(values))
+    value, ends = ratio(values, wholes)
+    return (value, *ends)
+
+
 def ratio_values(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
     """One value a pair, whose mean is the ratio of the means.
 

@@ -90,7 +90,7 @@ def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
         for mask in ("all tokens", "all but divergence tokens")
     )
     assert free.transfer > 0.05
-    assert abs(masked.transfer) < free.transfer / 2
+    assert abs(masked.transfer) < free.transfer / 3
 
 
 def test_every_preset_is_an_arm(tiny: Config) -> None:

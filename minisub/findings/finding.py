@@ -76,7 +76,10 @@ def difference(a: Values, b: Values) -> Values:
 
 
 def accuracy_kept(arm: str, within: float = 0.03) -> Claim:
-    """The students of an arm do the number task as well as their control, but for so much."""
+    """Claim that an arm's students do the number task about as well as their control.
+
+    `within`: by how much the mean accuracies may differ, as a share of the numbers.
+    """
     own, control = of(arm, "task_accuracy"), of(arm, "control_task_accuracy")
     text = f"`{arm}`: task accuracy less the control's"
     return Claim(text, difference(own, control), low=-within, high=within)
