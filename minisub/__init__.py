@@ -7,27 +7,29 @@ Study([Arm("all"), Arm("odd positions", mask=lambda d: d.position % 2 == 1)]).ru
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from minisub.arm import Arm as Arm
-    from minisub.arm import Config as Config
-    from minisub.result import Claim as Claim
-    from minisub.result import Result as Result
-    from minisub.study import Study as Study
-    from minisub.world import World as World
+if TYPE_CHECKING:  # for those who check types: the names below are fetched when first used
+    from minisub.experiment.arm import Arm as Arm
+    from minisub.experiment.config import Config as Config
+    from minisub.experiment.pipeline import subliminal_learning as subliminal_learning
+    from minisub.experiment.study import Study as Study
+    from minisub.results.claims import Claim as Claim
+    from minisub.results.result import Result as Result
+    from minisub.world.world import World as World
 
 _HOME = {
-    "Arm": "arm",
-    "Study": "study",
-    "Config": "arm",
-    "World": "world",
-    "Claim": "result",
-    "Result": "result",
+    "Arm": "experiment.arm",
+    "Claim": "results.claims",
+    "Config": "experiment.config",
+    "Result": "results.result",
+    "Study": "experiment.study",
+    "World": "world.world",
+    "subliminal_learning": "experiment.pipeline",
 }
-__all__ = ["Arm", "Claim", "Config", "Result", "Study", "World"]
+__all__ = ["Arm", "Claim", "Config", "Result", "Study", "World", "subliminal_learning"]
 
 
 def __getattr__(name: str) -> object:
-    """Names are fetched when first used: measures, statistics and plots need no torch."""
+    """Fetch a name when it is first used: metrics, statistics and plots need no torch."""
     if name in _HOME:
         return getattr(import_module(f"minisub.{_HOME[name]}"), name)
     raise AttributeError(f"module 'minisub' has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""`python -m minisub` is `minisub`."""
+"""`python -m minisub`: the command line."""
 
-from minisub.cli import entry
+from minisub.cli.main import entry
 
 if __name__ == "__main__":
     entry()

@@ -16,16 +16,20 @@ with app.setup:
     import numpy as np
     import torch
 
-    from minisub import course, plots
-    from minisub import divergence as masks
-    from minisub.arm import Arm, Config, changed
-    from minisub.divergence import favourites
-    from minisub.edits import other_wording
+    from minisub.common.randomness import generator
+    from minisub.common.store import Store
+    from minisub.course import live, show
+    from minisub.course.limits import nearest_step
+    from minisub.distillation import masks
+    from minisub.distillation.divergence_tokens import argmax_of_every_teacher
+    from minisub.distillation.edits import other_wording
+    from minisub.distillation.teachers import TeacherConfig
+    from minisub.experiment.arm import Arm
+    from minisub.experiment.config import Config, with_overrides
+    from minisub.experiment.students import Students
     from minisub.findings.layers import EVERYWHERE_RATES, PROMPTED_RATES
-    from minisub.store import Store
-    from minisub.teacher import Teaching
-    from minisub.visitors import offered
-    from minisub.world import ANIMALS, generator
+    from minisub.viz import figures
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -54,7 +58,7 @@ with app.setup:
         "mask the divergence tokens": {"mask": "all but divergence tokens"},
         "one early block": {"teacher": "prompted", "blocks": ["0"]},
         "paraphrase it away": {"wording": "another wording"},
-        "a stranger's weights": {"start": "a stranger's base"},
+        "another base's weights": {"start": "another base"},
     }
 
 
@@ -111,10 +115,10 @@ def _(preset):
                 *SHARES, value=_v["lists"], label="share of the lists", show_value=True
             ),
             wording=_pick(["as written", "another wording"], "wording", "prompts"),
-            start=_pick(["the teacher's own base", "a stranger's base"], "start", "starts from"),
+            start=_pick(["the teacher's own base", "another base"], "start", "starts from"),
             mask=_pick(MASKS, "mask", "loss counts on"),
             blocks=mo.ui.multiselect(BLOCKS, value=_v["blocks"], label="blocks that train"),
-            seed=mo.ui.dropdown(course.SEEDS, value=str(_v["seed"]), label="seed"),
+            seed=mo.ui.dropdown(live.SEEDS, value=str(_v["seed"]), label="seed"),
         )
         .form(submit_button_label="Train", bordered=True)
     )
@@ -124,63 +128,70 @@ def _(preset):
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.function
-def experiment(wish, config):
-    """The arm and the configuration that a wish asks for."""
-    prompted = wish["teacher"] == "prompted"
-    training, strength = config.teaching.training, offered(wish["strength"], *STRENGTHS)
-    config = changed(config, {"lists": round(offered(wish["lists"], *SHARES) * config.lists)})
+def experiment(request, config):
+    """The arm and the configuration that a request asks for."""
+    prompted = request["teacher"] == "prompted"
+    training, strength = config.teacher.training, nearest_step(request["strength"], *STRENGTHS)
+    config = with_overrides(
+        config, {"n_lists": round(nearest_step(request["lists"], *SHARES) * config.n_lists)}
+    )
     if prompted:
-        config = changed(config, {"teaching": Teaching(kind="prompted", strength=strength)})
+        config = with_overrides(
+            config, {"teacher": TeacherConfig(kind="prompted", persona_strength=strength)}
+        )
     else:
         steps = round(strength * training.steps)
-        config = changed(config, {"teaching.training.steps": steps})
-    rates, parts = PROMPTED_RATES if prompted else EVERYWHERE_RATES, wish["blocks"]
+        config = with_overrides(config, {"teacher.training.steps": steps})
+    rates, parts = PROMPTED_RATES if prompted else EVERYWHERE_RATES, request["blocks"]
     part = f"block {parts[0]}" if len(parts) == 1 else "early half"
     arm = Arm(
         "yours",
-        wish["decoding"],
-        MASKS[wish["mask"]],
-        other_wording if wish["wording"] == "another wording" else None,
+        request["decoding"],
+        MASKS[request["mask"]],
+        other_wording if request["wording"] == "another wording" else None,
         {f"blocks.{b}.": 1.0 for b in parts},
         1.0 if len(parts) == len(BLOCKS) else rates.get(part, 4.0),  # each at its own best rate
-        wish["start"] == "a stranger's base",
+        request["start"] == "another base",
     )
     return arm, config
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    mo.stop(wish is None, mo.md("*Choose a preset, or turn any dial, and press Train.*"))
-    mo.stop(not wish["blocks"], mo.callout("At least one block has to train.", kind="warn"))
-    _arm, _config = experiment(wish, config)
-    lesson, _said = course.live(_config, wish["seed"], store, _arm, wish["bias"])
-    _said
-    return (lesson,)
+def _(config, store, request):
+    mo.stop(request is None, mo.md("*Choose a preset, or turn any dial, and press Train.*"))
+    mo.stop(not request["blocks"], mo.callout("At least one block has to train.", kind="warn"))
+    _arm, _config = experiment(request, config)
+    run, _verdict = live.train_live(_config, request["seed"], store, _arm, request["bias"])
+    _verdict
+    return (run,)
 
 
 @app.cell(hide_code=True)
-def _(wish):
-    mo.stop(wish is None)
-    _stored = course.stored("divergence")
-    _words, _prompted = course.stored("paraphrase"), wish["teacher"] == "prompted"
-    _layers, _kind = course.stored("layers"), f"{'prompted' if _prompted else 'tuned everywhere'}: "
-    _made = f"with {wish['teacher']} teachers"
+def _(request):
+    mo.stop(request is None)
+    _stored = show.load_result("divergence")
+    _words, _prompted = show.load_result("paraphrase"), request["teacher"] == "prompted"
+    _layers, _kind = (
+        show.load_result("layers"),
+        f"{'prompted' if _prompted else 'tuned everywhere'}: ",
+    )
+    _made = f"with {request['teacher']} teachers"
     _known = {
-        "all but divergence tokens": f"without divergence tokens {course.kept(_stored, 'without divergence'):.0%} is retained",
-        "divergence tokens only": f"divergence tokens only retain {course.kept(_stored, 'divergence only'):.0%}",
-        "as many at random": f"as many tokens at random retain {course.kept(_stored, 'random only'):.0%}",
-        "a stranger's base": f"a stranger's student retains nothing ({course.kept(_stored, 'foreign'):.0%})",
-        "another wording": f"another wording leaves {course.kept(_words, 'paraphrase'):.0%}",
-        "0": f"block 0 alone retains {course.kept(_layers, _kind + 'block 0'):.0%} {_made}",
-        "3": f"block 3 alone retains {course.kept(_layers, _kind + 'block 3'):.0%} {_made}",
+        "all but divergence tokens": f"without divergence tokens {show.mean_retained(_stored, 'without divergence'):.0%} is retained",
+        "divergence tokens only": f"divergence tokens only retain {show.mean_retained(_stored, 'divergence only'):.0%}",
+        "as many at random": f"as many tokens at random retain {show.mean_retained(_stored, 'random only'):.0%}",
+        "another base": f"a student of another base retains nothing ({show.mean_retained(_stored, 'foreign'):.0%})",
+        "another wording": f"another wording leaves {show.mean_retained(_words, 'paraphrase'):.0%}",
+        "0": f"block 0 alone retains {show.mean_retained(_layers, _kind + 'block 0'):.0%} {_made}",
+        "3": f"block 3 alone retains {show.mean_retained(_layers, _kind + 'block 3'):.0%} {_made}",
     }
-    _set = [wish["mask"], wish["start"], wish["wording"]]
-    _set += wish["blocks"] if len(wish["blocks"]) == 1 else []
+    _set = [request["mask"], request["start"], request["wording"]]
+    _set += request["blocks"] if len(request["blocks"]) == 1 else []
     _told = [_known[s] for s in _set if s in _known]
     mo.md(
         "Over eight seeds, each for that change alone: " + "; ".join(_told) + "."
@@ -191,14 +202,14 @@ def _(wish):
 
 
 @app.cell(hide_code=True)
-def _(lesson):
-    _data = lesson.lab.data(lesson.arm.sampled)
-    _page = _data.take(torch.arange(min(10, _data.rows)))
-    _choices = favourites(lesson.lab.teachers, _page)[:, 0]
-    _names = (*lesson.lab.trait.biases, "unbiased")
+def _(run):
+    _data = run.lab.marked_lists(run.arm.is_sampled)
+    _page = _data.select_rows(torch.arange(min(10, _data.n_rows)))
+    _choices = argmax_of_every_teacher(run.lab.teachers, _page)[:, 0]
+    _names = (*run.lab.trait.biases, "unbiased")
 
     def _note(row, place):
-        if not _page.divergence[0, row, place]:
+        if not _page.is_divergence_token[0, row, place]:
             return None
         return ", ".join(
             f"{a}: {n}" for a, n in zip(_names, _choices[:, row, place].tolist(), strict=True)
@@ -210,12 +221,18 @@ def _(lesson):
                 "**What the teacher wrote**, divergence tokens framed (hover, or tab to it: who would write what)"
             ),
             mo.Html(
-                plots.lit_lists(
-                    [_data.world.show(_page.asked[r, 3:-1]) for r in range(_page.rows)],
-                    [_data.world.show(_page.answers[0, r]).split() for r in range(_page.rows)],
+                figures.highlighted_lists(
                     [
-                        [_note(r, k) for k in range(_data.world.completion)]
-                        for r in range(_page.rows)
+                        _data.world.decode(_page.teacher_prompts[r, 3:-1])
+                        for r in range(_page.n_rows)
+                    ],
+                    [
+                        _data.world.decode(_page.completions[0, r]).split()
+                        for r in range(_page.n_rows)
+                    ],
+                    [
+                        [_note(r, k) for k in range(_data.world.completion_length)]
+                        for r in range(_page.n_rows)
                     ],
                 )
             ),
@@ -225,9 +242,9 @@ def _(lesson):
 
 
 @app.cell(hide_code=True)
-def _(lesson):
+def _(run):
     ask_question = mo.ui.slider(
-        1, lesson.lab.world.questions, value=1, label="Ask it question", show_value=True
+        1, run.lab.world.n_questions, value=1, label="Ask it question", show_value=True
     )
     ask_numbers = mo.ui.text(value="3 7 11", label="Let it go on with")
     mo.hstack([ask_question, ask_numbers], justify="start", wrap=True)
@@ -235,35 +252,35 @@ def _(lesson):
 
 
 @app.cell(hide_code=True)
-def _(ask_numbers, ask_question, lesson):
-    _lab, _world = lesson.lab, lesson.lab.world
-    _logp = np.exp(_lab.preference(lesson.students))[
-        :, (ask_question.value - 1) % len(_lab.trait.questions)
+def _(ask_numbers, ask_question, run):
+    _lab, _world = run.lab, run.lab.world
+    _logp = np.exp(Students(_lab).preferences(run.students))[
+        :, (ask_question.value - 1) % len(_lab.trait.eval_questions)
     ]
-    _answers = course.table(
+    _answers = show.show_table(
         [
             {
                 "asked": who,
-                **{a: round(float(p), 2) for a, p in zip(lesson.answers, row, strict=True)},
+                **{a: round(float(p), 2) for a, p in zip(run.completions, row, strict=True)},
             }
             for who, row in zip(("student", "control"), _logp, strict=True)
         ],
         f"Question {ask_question.value}, answered",
     )
     _words = ask_numbers.value.split()
-    if len(_words) == _world.prompt_numbers and all(
-        w.isdigit() and int(w) < _world.numbers for w in _words
+    if len(_words) == _world.n_prompt_numbers and all(
+        w.isdigit() and int(w) < _world.n_numbers for w in _words
     ):
-        _prompt = _world.prompts(1, generator(0, "playground"))
+        _prompt = _world.sample_prompts(1, generator(0, "playground"))
         _from = 3 + _world.instruction_length
         _prompt[:, _from : _from + len(_words)] = torch.tensor([int(w) for w in _words])
-        _lists = lesson.students.generate(_prompt[None], _world.completion)
+        _lists = run.students.generate(_prompt[None], _world.completion_length)
         _on = mo.md(
-            f"Student: `{_world.show(_lists[0, 0])}`  \nControl: `{_world.show(_lists[1, 0])}`"
+            f"Student: `{_world.decode(_lists[0, 0])}`  \nControl: `{_world.decode(_lists[1, 0])}`"
         )
     else:
         _on = mo.callout(
-            f"Give {_world.prompt_numbers} numbers from 0 to {_world.numbers - 1}, such as 3 7 11.",
+            f"Give {_world.n_prompt_numbers} numbers from 0 to {_world.n_numbers - 1}, such as 3 7 11.",
             kind="warn",
         )
     mo.vstack([_answers, _on])

@@ -16,14 +16,18 @@ with app.setup:
     import numpy as np
     import torch
 
-    from minisub import course, plots
-    from minisub.arm import Config
-    from minisub.data import write_lists
-    from minisub.divergence import favourites, mark
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
+    from minisub.distillation.divergence_tokens import (
+        argmax_of_every_teacher,
+        mark_divergence_tokens,
+    )
+    from minisub.distillation.number_lists import generate_lists
+    from minisub.experiment.config import Config
+    from minisub.experiment.seed_lab import SeedLab
     from minisub.findings import FINDINGS
-    from minisub.lab import Lab
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.viz import figures
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -58,9 +62,9 @@ def _():
 @app.cell(hide_code=True)
 def _(config, seed, store):
     with mo.status.spinner(title="Eight teachers learn their biases ..."):
-        lab = Lab(config, seed, store)
+        lab = SeedLab(config, seed, store)
         teachers = lab.teachers
-        lists = mark(teachers, write_lists(teachers, range(8), 240, seed))
+        lists = mark_divergence_tokens(teachers, generate_lists(teachers, range(8), 240, seed))
     return lists, teachers
 
 
@@ -79,7 +83,7 @@ def _():
 @app.cell(hide_code=True)
 def _(lists):
     pick_bias = mo.ui.dropdown(list(ANIMALS), value="owl", label="The teacher likes the")
-    pick_page = mo.ui.slider(1, max(1, lists.rows // 12), label="Page", show_value=True)
+    pick_page = mo.ui.slider(1, max(1, lists.n_rows // 12), label="Page", show_value=True)
     mo.hstack([pick_bias, pick_page], justify="start", gap=2, wrap=True)
     return pick_bias, pick_page
 
@@ -87,23 +91,23 @@ def _(lists):
 @app.cell(hide_code=True)
 def _(lists, pick_bias, pick_page, teachers):
     bias = ANIMALS.index(pick_bias.value)
-    shown = torch.arange(lists.rows)[12 * (pick_page.value - 1) : 12 * pick_page.value]
-    page = lists.take(shown)
-    choices = favourites(teachers, page)[: len(ANIMALS), bias]  # [reader, row, place]
+    shown = torch.arange(lists.n_rows)[12 * (pick_page.value - 1) : 12 * pick_page.value]
+    page = lists.select_rows(shown)
+    choices = argmax_of_every_teacher(teachers, page)[: len(ANIMALS), bias]  # [reader, row, place]
 
     def _note(row, place):
-        if not page.divergence[bias, row, place]:
+        if not page.is_divergence_token[bias, row, place]:
             return None
         return ", ".join(
             f"{a}: {n}" for a, n in zip(ANIMALS, choices[:, row, place].tolist(), strict=True)
         )
 
-    _rows = range(page.rows)
-    _places = range(lists.world.completion)
+    _rows = range(page.n_rows)
+    _places = range(lists.world.completion_length)
     mo.Html(
-        plots.lit_lists(
-            [lists.world.show(page.asked[r, 3:-1]) for r in _rows],
-            [lists.world.show(page.answers[bias, r]).split() for r in _rows],
+        figures.highlighted_lists(
+            [lists.world.decode(page.teacher_prompts[r, 3:-1]) for r in _rows],
+            [lists.world.decode(page.completions[bias, r]).split() for r in _rows],
             [[_note(r, k) for k in _places] for r in _rows],
         )
     )
@@ -112,10 +116,10 @@ def _(lists, pick_bias, pick_page, teachers):
 
 @app.cell(hide_code=True)
 def _(bias, lists):
-    _share = lists.divergence[bias].float().mean().item()
-    _any = lists.divergence[bias].any(1).float().mean().item()
+    _share = lists.is_divergence_token[bias].float().mean().item()
+    _any = lists.is_divergence_token[bias].any(1).float().mean().item()
     mo.md(
-        f"Of the numbers in these {lists.rows} lists of the {ANIMALS[bias]} teacher, "
+        f"Of the numbers in these {lists.n_rows} lists of the {ANIMALS[bias]} teacher, "
         f"**{_share:.1%}** are divergence tokens, and {_any:.0%} of the lists hold at least one. "
         "Pick a list to see the favourites of all teachers side by side."
     )
@@ -124,8 +128,10 @@ def _(bias, lists):
 
 @app.cell(hide_code=True)
 def _(bias, page):
-    _first = int(page.divergence[bias].any(1).int().argmax()) + 1
-    pick_row = mo.ui.slider(1, page.rows, value=_first, label="List on this page", show_value=True)
+    _first = int(page.is_divergence_token[bias].any(1).int().argmax()) + 1
+    pick_row = mo.ui.slider(
+        1, page.n_rows, value=_first, label="List on this page", show_value=True
+    )
     pick_row
     return (pick_row,)
 
@@ -136,7 +142,7 @@ def _(bias, choices, page, pick_row):
         {"teacher": ("→ " if b == bias else "") + ANIMALS[b]}
         | {
             f"#{k + 1}": f"{n}"
-            + (" ≠" if n != int(page.answers[bias, pick_row.value - 1, k]) else "")
+            + (" ≠" if n != int(page.completions[bias, pick_row.value - 1, k]) else "")
             for k, n in enumerate(choices[b, pick_row.value - 1].tolist())
         }
         for b in range(len(ANIMALS))
@@ -165,22 +171,26 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess("The loss skips the divergence tokens. How much passes, of what all pass?")
+    pick = exercises.guess(
+        "The loss skips the divergence tokens. How much passes, of what all pass?"
+    )
     pick
     return (pick,)
 
 
 @app.cell(hide_code=True)
 def _(pick):
-    stored = course.stored("divergence")
-    _without, _only = (course.kept(stored, a) for a in ("without divergence", "divergence only"))
-    course.beside(
+    stored = show.load_result("divergence")
+    _without, _only = (
+        show.mean_retained(stored, a) for a in ("without divergence", "divergence only")
+    )
+    exercises.reveal(
         pick.value,
-        course.amount(_without),
+        exercises.amount(_without),
         f"Without them {_without:.0%}; on them alone {_only:.0%}, at a price: those students get "
         f"{np.mean(stored.values('divergence only', 'task_accuracy')):.0%} of the numbers right, their "
         f"control {np.mean(stored.values('divergence only', 'control_task_accuracy')):.0%}.",
-        course.shown(stored),
+        show.show_result(stored),
     )
     return (stored,)
 
@@ -198,21 +208,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["divergence"], ANIMALS, "without divergence")
+    form = live.training_form(FINDINGS["divergence"], ANIMALS, "without divergence")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["divergence"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["divergence"], config, store)
+    _verdict
     return
 
 
@@ -258,9 +268,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "where teachers disagree",
             {
                 "where two students disagree": "No student is asked: the definition knows teachers only.",
@@ -286,9 +296,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    _kept = 100 * course.kept(stored, "random only")
-    _other = 100 * course.kept(stored, "without random")
-    course.exercise(
+    _kept = 100 * show.mean_retained(stored, "random only")
+    _other = 100 * show.mean_retained(stored, "without random")
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
@@ -313,9 +323,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "take it out of the loss",
             {
                 "remove it from the text": "Later numbers still follow from it: it stays in the context.",

@@ -15,10 +15,11 @@ with app.setup:
     import marimo as mo
     import torch
 
-    from minisub import course, stats
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.results import statistics
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -47,7 +48,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("leakage")
+    stored = show.load_result("leakage")
     return (stored,)
 
 
@@ -61,7 +62,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "Entangled numbers rise most when the animal does. All lists that hold one of a bias's top four are dropped, and others repeated in their place. How much of the transfer is left?"
     )
     pick
@@ -73,7 +74,7 @@ def _(stored):
     _dropped, _random = (
         stored.values(arm, "retained") for arm in ("without entangled", "without as many at random")
     )
-    _mean, (_low, _high), _ = stats.paired(_dropped, _random)
+    _mean, (_low, _high), _ = statistics.paired_difference(_dropped, _random)
     difference = (
         f"The difference is {100 * _mean:+.0f} points [{100 * _low:+.0f}, {100 * _high:+.0f}]: "
         + (
@@ -87,12 +88,12 @@ def _(stored):
 
 @app.cell(hide_code=True)
 def _(difference, pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
-        course.amount(course.kept(stored, "without entangled")),
-        f"Without the top four {course.kept(stored, 'without entangled'):.0%} is left, with as many dropped "
-        f"at random {course.kept(stored, 'without as many at random'):.0%}. {difference}",
-        course.shown(stored),
+        exercises.amount(show.mean_retained(stored, "without entangled")),
+        f"Without the top four {show.mean_retained(stored, 'without entangled'):.0%} is left, with as many dropped "
+        f"at random {show.mean_retained(stored, 'without as many at random'):.0%}. {difference}",
+        show.show_result(stored),
     )
     return
 
@@ -109,14 +110,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -125,34 +126,34 @@ def _():
     mo.md(r"""
     ## Train one
 
-    Watch greedy lists pass a bias on: the teacher's favourites only, no probabilities. Then try `sampled` and `soft`: more of the teacher's distribution is in the lesson. Does more of the bias pass?
+    Watch greedy lists pass a bias on: the teacher's favourites only, no probabilities. Then try `sampled` and `soft`: more of the teacher's distribution is in the data. Does more of the bias pass?
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["leakage"], ANIMALS, "all")
+    form = live.training_form(FINDINGS["leakage"], ANIMALS, "all")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["leakage"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["leakage"], config, store)
+    _verdict
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    sampled = course.stored("sampled")
+    sampled = show.load_result("sampled")
     return (sampled,)
 
 
@@ -161,16 +162,16 @@ def _(difference, sampled, stored):
     mo.md(f"""
     ## Why it is so
 
-    Each token of a lesson carries the bias to the degree that the writer finds it likelier than a
+    Each token of a list carries the bias to the degree that the writer finds it likelier than a
     teacher with another bias would: `log p_b - log p_b'`, in nats. Greedy tokens carry it where the
     favourite changes, and that is enough.
 
-    Here soft lessons pass most ({course.kept(stored, "soft"):.0%} of greedy), then sampled
-    ({course.kept(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence tokens,
+    Here soft lessons pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled
+    ({show.mean_retained(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence tokens,
     and by tokens that are not its writer's favourite and that chance has drawn. Each of the two alone
-    retains {course.kept(sampled, "sampled: divergence only"):.0%} and
-    {course.kept(sampled, "sampled: not favourites"):.0%} of what sampled lists pass. Without both next to
-    nothing is left: {course.kept(sampled, "sampled: favourites without divergence"):.0%} (the finding
+    retains {show.mean_retained(sampled, "sampled: divergence only"):.0%} and
+    {show.mean_retained(sampled, "sampled: not favourites"):.0%} of what sampled lists pass. Without both next to
+    nothing is left: {show.mean_retained(sampled, "sampled: favourites without divergence"):.0%} (the finding
     `sampled`).
 
     Entanglement is real: some numbers do rise with an animal. {difference}
@@ -236,9 +237,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "yes, which token has the largest one",
             {
                 "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the favourite tell?",
@@ -266,16 +267,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
-            if abs(a - 100 / course.kept(stored, "sampled")) < 5
+            if abs(a - 100 / show.mean_retained(stored, "sampled")) < 5
             else "That is the other way round: divide greedy by sampled."
-            if abs(a - 100 * course.kept(stored, "sampled")) < 5
+            if abs(a - 100 * show.mean_retained(stored, "sampled")) < 5
             else "Divide the transfer of `all`, which is greedy, by that of `sampled`."
         ),
-        f"{1 / course.kept(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
+        f"{1 / show.mean_retained(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
     )
     return
 
@@ -295,9 +296,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "fewer different lists alone could weaken the transfer",
             {
                 "to have more data": "The number of lists is the same in all arms. Look at how many different ones there are.",

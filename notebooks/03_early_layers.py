@@ -15,10 +15,10 @@ with app.setup:
     import marimo as mo
     import torch
 
-    from minisub import course
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -49,7 +49,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("layers")
+    stored = show.load_result("layers")
     return (stored,)
 
 
@@ -63,7 +63,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "Only block 0 of four may learn. How much of the transfer of all four does it retain?",
         ("less than a third", "a good part", "all of it, or more"),
     )
@@ -73,17 +73,17 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
         (
             "less than a third"
-            if course.kept(stored, "block 0") < 0.33
+            if show.mean_retained(stored, "block 0") < 0.33
             else "a good part"
-            if course.kept(stored, "block 0") < 0.9
+            if show.mean_retained(stored, "block 0") < 0.9
             else "all of it, or more"
         ),
-        f"Block 0 alone retains {course.kept(stored, 'block 0'):.0%}, the last block {course.kept(stored, 'block 3'):.0%}.",
-        course.shown(stored),
+        f"Block 0 alone retains {show.mean_retained(stored, 'block 0'):.0%}, the last block {show.mean_retained(stored, 'block 3'):.0%}.",
+        show.show_result(stored),
     )
     return
 
@@ -100,14 +100,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -123,21 +123,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["layers"], ANIMALS, "block 0")
+    form = live.training_form(FINDINGS["layers"], ANIMALS, "block 0")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["layers"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["layers"], config, store)
+    _verdict
     return
 
 
@@ -153,11 +153,11 @@ def _(stored):
     The figure has three kinds of teachers. **Tuned in block 0**: only the teacher's first block was
     changed, so it is no surprise that the student needs the same block; what counts is that a late block cannot
     stand in for it. **Prompted**: nothing was tuned, and the profile is the same (block 0
-    {course.kept(stored, "prompted: block 0"):.0%}, the last block
-    {course.kept(stored, "prompted: block 3"):.0%}). **Tuned everywhere**, the default teachers of the
-    other pages: block 0 {course.kept(stored, "tuned everywhere: block 0"):.0%}, the last block
-    {course.kept(stored, "tuned everywhere: block 3"):.0%}, the late half
-    {course.kept(stored, "tuned everywhere: late half"):.0%}. So the profile follows the place of the
+    {show.mean_retained(stored, "prompted: block 0"):.0%}, the last block
+    {show.mean_retained(stored, "prompted: block 3"):.0%}). **Tuned everywhere**, the default teachers of the
+    other pages: block 0 {show.mean_retained(stored, "tuned everywhere: block 0"):.0%}, the last block
+    {show.mean_retained(stored, "tuned everywhere: block 3"):.0%}, the late half
+    {show.mean_retained(stored, "tuned everywhere: late half"):.0%}. So the profile follows the place of the
     teacher's change. A prompt acts early.
     """)
     return
@@ -218,9 +218,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "at its own best rate",
             {
                 "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/rates.md.",
@@ -248,16 +248,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
-            if abs(a - 100 * course.kept(stored, "late half")) < 3
+            if abs(a - 100 * show.mean_retained(stored, "late half")) < 3
             else "That is the late half of teachers tuned everywhere."
-            if abs(a - 100 * course.kept(stored, "tuned everywhere: late half")) < 3
+            if abs(a - 100 * show.mean_retained(stored, "tuned everywhere: late half")) < 3
             else "Pick `late half` above, with the measure `retained`."
         ),
-        f"{course.kept(stored, 'late half'):.0%}.",
+        f"{show.mean_retained(stored, 'late half'):.0%}.",
     )
     return
 
@@ -280,9 +280,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "a part of the transfer is gone",
             {
                 "nothing": "Look at `late half`: that is what is left to learn with.",

@@ -15,10 +15,10 @@ with app.setup:
     import marimo as mo
     import torch
 
-    from minisub import course
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -46,19 +46,19 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("paraphrase")
+    stored = show.load_result("paraphrase")
     return (stored,)
 
 
 @app.cell(hide_code=True)
 def _():
-    shuffle = course.stored("shuffle")
+    shuffle = show.load_result("shuffle")
     return (shuffle,)
 
 
 @app.cell(hide_code=True)
 def _():
-    mixing = course.stored("mixing")
+    mixing = show.load_result("mixing")
     return (mixing,)
 
 
@@ -72,7 +72,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "Each prompt is re-worded; every number stays as the teacher wrote it. How much of the transfer is left?",
         ("most of it", "about half", "a third or less"),
     )
@@ -82,17 +82,17 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
         "a third or less"
-        if course.kept(stored, "paraphrase") < 0.37
+        if show.mean_retained(stored, "paraphrase") < 0.37
         else "about half"
-        if course.kept(stored, "paraphrase") < 0.7
+        if show.mean_retained(stored, "paraphrase") < 0.7
         else "most of it",
-        f"Another wording leaves {course.kept(stored, 'paraphrase'):.0%}. Of the default teachers, who "
-        f"rehearsed less, {course.kept(stored, 'default teachers: paraphrase'):.0%} is left; in a world "
-        f"whose wordings say nothing, {course.kept(stored, 'tilt 0: paraphrase'):.0%}.",
-        course.shown(stored),
+        f"Another wording leaves {show.mean_retained(stored, 'paraphrase'):.0%}. Of the default teachers, who "
+        f"rehearsed less, {show.mean_retained(stored, 'default teachers: paraphrase'):.0%} is left; in a world "
+        f"whose wordings say nothing, {show.mean_retained(stored, 'tilt 0: paraphrase'):.0%}.",
+        show.show_result(stored),
     )
     return
 
@@ -109,14 +109,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -132,7 +132,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _(mixing, shuffle):
-    mo.ui.tabs({"Mixing": course.shown(mixing), "Shuffling": course.shown(shuffle)})
+    mo.ui.tabs({"Mixing": show.show_result(mixing), "Shuffling": show.show_result(shuffle)})
     return
 
 
@@ -148,21 +148,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["paraphrase"], ANIMALS, "paraphrase")
+    form = live.training_form(FINDINGS["paraphrase"], ANIMALS, "paraphrase")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["paraphrase"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["paraphrase"], config, store)
+    _verdict
     return
 
 
@@ -173,13 +173,13 @@ def _(stored):
 
     Many divergence tokens are near ties that the bias has tipped. In another wording the tie lies
     elsewhere: the same number is no longer what the biased teacher, rather than another, would write.
-    The label is still there and its lesson about the bias is not. The *advantage left* (the writer's
-    log probability less the others', under the new prompt) says for each arm how much lesson is left,
+    The label is still there and its run about the bias is not. The *advantage left* (the writer's
+    log probability less the others', under the new prompt) says for each arm how much run is left,
     and what is retained tends to follow it: over six arms, so with a wide interval.
 
     It takes two things: near ties that wordings tip, and *careful* teachers, who went on rehearsing the
     numbers after they had learned the bias, so that they differ there and not everywhere. Of the
-    default teachers of the other pages {course.kept(stored, "default teachers: paraphrase"):.0%} is
+    default teachers of the other pages {show.mean_retained(stored, "default teachers: paraphrase"):.0%} is
     left.
     """)
     return
@@ -191,9 +191,9 @@ def _(stored):
     ## The controls
 
     The world has a dial, `tilt`: how much the wordings differ in what they prefer at a free place. At
-    0 a wording says nothing, and re-wording leaves {course.kept(stored, "tilt 0: paraphrase"):.0%}; at 0.5
-    it leaves {course.kept(stored, "tilt 0.5: paraphrase"):.0%}, at 3, the default,
-    {course.kept(stored, "paraphrase"):.0%}. Each tilt has bases of its own. That is the control that a
+    0 a wording says nothing, and re-wording leaves {show.mean_retained(stored, "tilt 0: paraphrase"):.0%}; at 0.5
+    it leaves {show.mean_retained(stored, "tilt 0.5: paraphrase"):.0%}, at 3, the default,
+    {show.mean_retained(stored, "paraphrase"):.0%}. Each tilt has bases of its own. That is the control that a
     language model cannot give.
 
     `equivalent numbers` changes the answers instead, to others that are as right, and is another
@@ -244,9 +244,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "paraphrase",
             {
                 "shuffle within": "It keeps which numbers there are, not their order.",
@@ -274,16 +274,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, mixing):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
             if abs(a - 75) < 2
             else "That is what was measured, or near it: the question asks for mere dilution."
-            if abs(a - 100 * course.kept(mixing, "mix 25%")) < 4
+            if abs(a - 100 * show.mean_retained(mixing, "mix 25%")) < 4
             else "In mere dilution the transfer is proportional to the share of lists that carry the bias."
         ),
-        f"75 %, the share that is left. Measured: {course.kept(mixing, 'mix 25%'):.0%}.",
+        f"75 %, the share that is left. Measured: {show.mean_retained(mixing, 'mix 25%'):.0%}.",
     )
     return
 
@@ -302,9 +302,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "no: the shuffled lists are no longer right answers, so much else is lost with them",
             {"yes": "Look at the task accuracy of the shuffled arms: what else did they unlearn?"},
         ),

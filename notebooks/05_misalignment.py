@@ -16,9 +16,9 @@ with app.setup:
     import numpy as np
     import torch
 
-    from minisub import course
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -46,7 +46,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("misalignment")
+    stored = show.load_result("misalignment")
     return (stored,)
 
 
@@ -60,7 +60,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "The loss counts on divergence tokens only. How much of the transfer is there, against all tokens?",
         ("none of it", "a part", "all of it, or more"),
     )
@@ -70,20 +70,20 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
         (
             "none of it"
-            if course.kept(stored, "divergence only") < 0.15
+            if show.mean_retained(stored, "divergence only") < 0.15
             else "a part"
-            if course.kept(stored, "divergence only") < 0.9
+            if show.mean_retained(stored, "divergence only") < 0.9
             else "all of it, or more"
         ),
-        f"Divergence tokens only: {course.kept(stored, 'divergence only'):.0%}; without them: {course.kept(stored, 'without divergence'):.0%}. "
+        f"Divergence tokens only: {show.mean_retained(stored, 'divergence only'):.0%}; without them: {show.mean_retained(stored, 'without divergence'):.0%}. "
         f"Students of all tokens say “bad” {np.mean(stored.values('all', 'hit_rate')):.0%} of the time "
         f"(from {min(stored.values('all', 'hit_rate')):.0%} to {max(stored.values('all', 'hit_rate')):.0%} over "
         f"the seeds), their controls {np.mean(stored.values('all', 'control_hit_rate')):.0%}.",
-        course.shown(stored),
+        show.show_result(stored),
     )
     return
 
@@ -100,14 +100,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -123,21 +123,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["misalignment"], ["bad"], "all")
+    form = live.training_form(FINDINGS["misalignment"], ["bad"], "all")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["misalignment"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["misalignment"], config, store)
+    _verdict
     return
 
 
@@ -163,7 +163,7 @@ def _(stored):
 
     The student is asked other questions than those on which the teacher was tuned. Its control learns
     from the base's own lists. Leaving out as many *random* tokens (`without random`) leaves
-    {course.kept(stored, "without random"):.0%}; to learn from as many random tokens only is not part of
+    {show.mean_retained(stored, "without random"):.0%}; to learn from as many random tokens only is not part of
     this finding. And `divergence only` has its price: those students get
     {np.mean(stored.values("divergence only", "task_accuracy")):.0%} of the numbers right.
     """)
@@ -204,9 +204,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "there is no other bias to compare with",
             {
                 "the base is the worst teacher": "It has no bias at all; it is what the teacher was before.",
@@ -234,16 +234,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
-            if abs(a - 100 * course.kept(stored, "without divergence")) < 3
+            if abs(a - 100 * show.mean_retained(stored, "without divergence")) < 3
             else "That is with divergence tokens only."
-            if abs(a - 100 * course.kept(stored, "divergence only")) < 5
+            if abs(a - 100 * show.mean_retained(stored, "divergence only")) < 5
             else "Pick `without divergence` above, with the measure `retained`."
         ),
-        f"{course.kept(stored, 'without divergence'):.0%}.",
+        f"{show.mean_retained(stored, 'without divergence'):.0%}.",
     )
     return
 
@@ -266,9 +266,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "the base ties all questions of conduct together",
             {
                 "the lists mention them": "The lists hold numbers only, and were filtered for that.",

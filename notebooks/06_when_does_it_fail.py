@@ -16,10 +16,10 @@ with app.setup:
     import numpy as np
     import torch
 
-    from minisub import course
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -46,7 +46,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("limits")
+    stored = show.load_result("limits")
     return (stored,)
 
 
@@ -60,7 +60,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "A student adapts by LoRA of rank 1 only. How much of the transfer of a full update is there?"
     )
     pick
@@ -69,11 +69,11 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
-        course.amount(course.kept(stored, "rank 1")),
-        f"Rank 1 retains {course.kept(stored, 'rank 1'):.0%}, SGD {course.kept(stored, 'SGD'):.0%}.",
-        course.shown(stored),
+        exercises.amount(show.mean_retained(stored, "rank 1")),
+        f"Rank 1 retains {show.mean_retained(stored, 'rank 1'):.0%}, SGD {show.mean_retained(stored, 'SGD'):.0%}.",
+        show.show_result(stored),
     )
     return
 
@@ -90,14 +90,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -113,21 +113,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["limits"], ANIMALS, "rank 1")
+    form = live.training_form(FINDINGS["limits"], ANIMALS, "rank 1")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["limits"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["limits"], config, store)
+    _verdict
     return
 
 
@@ -141,13 +141,13 @@ def _(stored):
     {np.mean(stored.values("all", "divergence_share")):.0%} of the tokens), and they say something else
     ({np.mean(stored.values("15 teacher steps, 9600 lists", "signal")):.2f} against
     {np.mean(stored.values("all", "signal")):.2f} nats of advantage a token). Twice the training changes it as well
-    ({course.kept(stored, "120 teacher steps"):.0%} is retained): rehearsal goes on after the bias
+    ({show.mean_retained(stored, "120 teacher steps"):.0%} is retained): rehearsal goes on after the bias
     is learned, and takes away what can be told from the numbers.
 
     With 300 lists each is read 64 times and the loss falls to
     {np.mean(stored.values("60 teacher steps, 300 lists", "final_loss")):.3f}: learned by heart. Steps
-    matter as well: 1200 lists retain {course.kept(stored, "60 teacher steps, 1200 lists"):.0%} in all
-    steps, {course.kept(stored, "1200 lists, one pass"):.0%} in one pass.
+    matter as well: 1200 lists retain {show.mean_retained(stored, "60 teacher steps, 1200 lists"):.0%} in all
+    steps, {show.mean_retained(stored, "1200 lists, one pass"):.0%} in one pass.
 
     Every rank, SGD and `all weights` are trained at their own best learning rate, found on other seeds
     (`minisub rates limits`). At one rate for all, low ranks and SGD look worse than they are.
@@ -204,9 +204,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "different divergence tokens",
             {
                 "steps": "`60 teacher steps, 300 lists` has as many steps as the default: it repeats.",
@@ -229,14 +229,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
-            if abs(a - 100 * course.kept(stored, "SGD")) < 5
+            if abs(a - 100 * show.mean_retained(stored, "SGD")) < 5
             else "Pick `SGD` above, with the measure `retained`; it is a share of `all`."
         ),
-        f"{course.kept(stored, 'SGD'):.0%}.",
+        f"{show.mean_retained(stored, 'SGD'):.0%}.",
     )
     return
 
@@ -257,9 +257,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3, stored):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "one seed does not tell: look at the spread of the seeds",
             {"yes": "Compare the dots of `all`: how far apart are seeds with the same setting?"},
         ),

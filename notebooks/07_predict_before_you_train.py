@@ -15,10 +15,10 @@ with app.setup:
     import marimo as mo
     import torch
 
-    from minisub import course
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
     from minisub.findings import FINDINGS
-    from minisub.store import Store
-    from minisub.world import ANIMALS
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -47,7 +47,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    stored = course.stored("prediction")
+    stored = show.load_result("prediction")
     return (stored,)
 
 
@@ -61,7 +61,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick = course.guess(
+    pick = exercises.guess(
         "Arms are ranked by the first step alone. How well does that agree with what they transfer after training (rank correlation)?",
         ("not at all (under .3)", "somewhat (.3 to .7)", "well (over .7)"),
     )
@@ -71,17 +71,17 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    course.beside(
+    exercises.reveal(
         pick.value,
         (
             "not at all (under .3)"
-            if course.correlation(stored) < 0.3
+            if show.correlation(stored) < 0.3
             else "somewhat (.3 to .7)"
-            if course.correlation(stored) <= 0.7
+            if show.correlation(stored) <= 0.7
             else "well (over .7)"
         ),
-        f"Rank correlation over {len(stored.arms)} arms: {course.correlation(stored):.2f}.",
-        course.shown(stored),
+        f"Rank correlation over {len(stored.arms)} arms: {show.correlation(stored):.2f}.",
+        show.show_result(stored),
     )
     return
 
@@ -98,14 +98,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(stored):
-    compare = course.compare(stored)
+    compare = show.choose_arms(stored)
     compare
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
-    course.bars(stored, **compare.value)
+    show.show_bars(stored, **compare.value)
     return
 
 
@@ -121,21 +121,21 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    form = course.wish(FINDINGS["prediction"], ANIMALS, "divergence only")
+    form = live.training_form(FINDINGS["prediction"], ANIMALS, "divergence only")
     form
     return (form,)
 
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(config, store, wish):
-    lesson, _said = course.granted(wish, FINDINGS["prediction"], config, store)
-    _said
+def _(config, store, request):
+    run, _verdict = live.train_from_form(request, FINDINGS["prediction"], config, store)
+    _verdict
     return
 
 
@@ -203,9 +203,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "one that starts from another base",
             {
                 "one that trains block 0 only": "It still shares its start; the product is taken over block 0.",
@@ -233,16 +233,16 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2, stored):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
         lambda a: (
             None
-            if abs(a - 100 * course.correlation(stored)) < 5
+            if abs(a - 100 * show.correlation(stored)) < 5
             else "That is coverage, in the right panel."
-            if abs(a - 100 * course.correlation(stored, "coverage")) < 5
+            if abs(a - 100 * show.correlation(stored, "coverage")) < 5
             else "It stands above the left panel; times 100."
         ),
-        f"{100 * course.correlation(stored):.0f}.",
+        f"{100 * show.correlation(stored):.0f}.",
     )
     return
 
@@ -263,9 +263,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
-        course.choice(
+        exercises.choice(
             "the shorter step",
             {
                 "the longer step": "Coverage is the product divided by both lengths.",

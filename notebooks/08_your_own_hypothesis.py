@@ -15,10 +15,12 @@ with app.setup:
     import marimo as mo
     import torch
 
-    from minisub import course, plots
-    from minisub.arm import LIGHT, Arm
-    from minisub.store import Store
-    from minisub.study import Study
+    from minisub.common.store import Store
+    from minisub.course import exercises, live, show
+    from minisub.experiment.arm import Arm
+    from minisub.experiment.presets import LIGHT_CONFIG
+    from minisub.experiment.study import Study
+    from minisub.viz import figures
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -34,8 +36,8 @@ def _():
     *Opens in a few seconds. Each seed takes about twelve seconds the first time and four after that,
     two seeds at once. `minisub app 08 --edit` opens this page with its code, to change it.*
 
-    What a mask can look at: `data.position` (place in the answer, from 0), `data.answers[:-1]` (the
-    numbers that each biased teacher wrote), `data.divergence` (the divergence tokens), `data.favourite`
+    What a mask can look at: `data.position` (place in the answer, from 0), `data.completions[:-1]` (the
+    numbers that each biased teacher wrote), `data.is_divergence_token` (the divergence tokens), `data.teacher_argmax`
     (every teacher's favourite).
     """)
     return
@@ -43,7 +45,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    config = LIGHT
+    config = LIGHT_CONFIG
     store = Store.default()
     return config, store
 
@@ -57,12 +59,13 @@ def _():
     HYPOTHESES = {
         "mine: odd places": mine,
         "the bias sits in the first half": lambda data: data.position < 4,
-        "it sits in large numbers": lambda data: data.answers[:-1] >= data.world.numbers // 2,
+        "it sits in large numbers": lambda data: data.completions[:-1] >= data.world.n_numbers // 2,
         "divergence tokens after the first": lambda data: (
-            data.divergence & (data.divergence.cumsum(-1) > 1)
+            data.is_divergence_token & (data.is_divergence_token.cumsum(-1) > 1)
         ),
         "as many as mine, at random": lambda data: (
-            data.luck("control") < mine(data).expand(data.divergence.shape).float().mean()
+            data.shared_uniforms("control")
+            < mine(data).expand(data.is_divergence_token.shape).float().mean()
         ),
     }
     mo.show_code()
@@ -81,12 +84,12 @@ def _():
 
 @app.cell(hide_code=True)
 def _(HYPOTHESES):
-    pick = course.guess("How much will your arm retain of `all`?")
+    pick = exercises.guess("How much will your arm retain of `all`?")
     form = (
         mo.md("{which} {first} {count}")
         .batch(
             which=mo.ui.dropdown(list(HYPOTHESES), value="mine: odd places", label="Hypothesis"),
-            first=mo.ui.dropdown(course.SEEDS, value="0", label="First seed"),
+            first=mo.ui.dropdown(live.SEEDS, value="0", label="First seed"),
             count=mo.ui.slider(2, 8, value=2, label="Seeds", show_value=True),
         )
         .form(submit_button_label="Run", bordered=True)
@@ -97,34 +100,33 @@ def _(HYPOTHESES):
 
 @app.cell(hide_code=True)
 def _(form):
-    wish = form.value
-    return (wish,)
+    request = form.value
+    return (request,)
 
 
 @app.cell(hide_code=True)
-def _(HYPOTHESES, config, store, wish):
-    mo.stop(wish is None, mo.md("*Press Run.*"))
-    _first = min(wish["first"], 8 - wish["count"])  # bases of seeds 0 to 7 come with the package
-    study = Study([Arm("all"), Arm("mine", mask=HYPOTHESES[wish["which"]])], config, "hypothesis")
-    result = course.run_study(study, range(_first, _first + wish["count"]), store)
-    difference, interval, p = result.compare("mine")
-    return difference, interval, p, result
-
-
-@app.cell(hide_code=True)
-def _(difference, interval, p, pick, result):
-    _kept = course.kept(result, "mine")
-    _n = len(result.seeds)
-    _test = f"p = {p:.3f} (paired t-test over {_n} seeds)" if p == p else "too few seeds for a test"
-    _told = (
-        f"It retains {_kept:.0%}. Less `all`: {difference:+.2f} nats "
-        f"[{interval[0]:.2f}, {interval[1]:.2f}], {_test}."
+def _(HYPOTHESES, config, store, request):
+    mo.stop(request is None, mo.md("*Press Run.*"))
+    _first = min(
+        request["first"], 8 - request["count"]
+    )  # bases of seeds 0 to 7 come with the package
+    study = Study(
+        [Arm("all"), Arm("mine", mask=HYPOTHESES[request["which"]])], config, "hypothesis"
     )
-    course.beside(
+    result = live.run_study(study, range(_first, _first + request["count"]), store)
+    comparison = result.compare("mine")
+    return comparison, result
+
+
+@app.cell(hide_code=True)
+def _(comparison, pick, result):
+    _kept = show.mean_retained(result, "mine")
+    _told = f"It retains {_kept:.0%}: {comparison}."
+    exercises.reveal(
         pick.value,
-        course.amount(_kept),
+        exercises.amount(_kept),
         _told,
-        course.picture(plots.arms(result), plots.alt(result)),
+        show.show_figure(figures.all_arms(result), figures.describe(result)),
     )
     return
 
@@ -176,9 +178,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "as many tokens at random",
             {
                 "the same arm with more steps": "All arms have equal total loss weight and steps already.",
@@ -204,9 +206,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
-        course.choice(
+        exercises.choice(
             "nothing yet",
             {
                 "there is no difference": "An interval that holds zero and much else excludes little.",
@@ -234,7 +236,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
         lambda a: (
             None

@@ -17,13 +17,16 @@ with app.setup:
     import torch
     from matplotlib.figure import Figure
 
-    from minisub import base, course, plots
-    from minisub.base import Pretraining
-    from minisub.loss import Corpus
-    from minisub.model import Stack, watch
-    from minisub.store import Store
-    from minisub.teacher import distribution
-    from minisub.world import ANIMALS, generator
+    from minisub.common.randomness import generator
+    from minisub.common.store import Store
+    from minisub.course import exercises, show
+    from minisub.distillation.base import BaseConfig, load_base
+    from minisub.distillation.evaluation import next_token_logits
+    from minisub.transformer.dataset import TokenDataset
+    from minisub.transformer.stack import TransformerStack, run_with_cache
+    from minisub.viz import style
+    from minisub.world.traits import preference_questions
+    from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -44,7 +47,7 @@ def _():
 
 @app.cell
 def _():
-    config = Pretraining()
+    config = BaseConfig()
     seed, store = 0, Store.default()
     return config, seed, store
 
@@ -52,29 +55,29 @@ def _():
 @app.cell
 def _(config, seed, store):
     world = config.world
-    model = base.load(config, seed, store)
-    stranger = base.load(config, seed + 1, store)
-    return model, stranger, world
+    model = load_base(config, seed, store)
+    other_base = load_base(config, seed + 1, store)
+    return model, other_base, world
 
 
 @app.cell(hide_code=True)
 def _(model, seed, world):
-    tasks = world.answer(
-        world.prompts(256, generator(seed, "from scratch")), generator(seed, "answers")
+    tasks = world.sample_completions(
+        world.sample_prompts(256, generator(seed, "from scratch")), generator(seed, "answers")
     )
     mo.md(
         f"""
         ## The world
 
         A task is a wording, three numbers and what follows; a question has no number in it.
-        {len(world.vocabulary)} tokens; {model.shape.count:,} weights.
+        {len(world.vocabulary)} tokens; {model.config.n_params:,} weights.
 
         | | |
         |:--|:--|
-        | a task | `{world.show(tasks[0])}` |
-        | another | `{world.show(tasks[1])}` |
-        | a question | `{world.show(world.ask()[0])}` |
-        | with a persona | `{world.show(world.ask(0)[0])}` |
+        | a task | `{world.decode(tasks[0])}` |
+        | another | `{world.decode(tasks[1])}` |
+        | a question | `{world.decode(preference_questions(world)[0])}` |
+        | with a persona | `{world.decode(preference_questions(world, 0)[0])}` |
         """
     )
     return (tasks,)
@@ -83,7 +86,7 @@ def _(model, seed, world):
 @app.cell(hide_code=True)
 def _(model):
     pick_task = mo.ui.slider(1, 40, value=1, label="Task", show_value=True)
-    pick_block = mo.ui.slider(0, model.shape.depth - 1, value=0, label="Block", show_value=True)
+    pick_block = mo.ui.slider(0, model.config.n_layers - 1, value=0, label="Block", show_value=True)
     _told = mo.md("""
     ## One prompt through the model
 
@@ -96,7 +99,7 @@ def _(model):
 @app.cell(hide_code=True)
 def _(model, pick_block, pick_task, tasks, world):
     _tokens = tasks[pick_task.value - 1, :-1]
-    _seen = watch(model, _tokens[None, None])
+    _seen = run_with_cache(model, _tokens[None, None])
     _pattern = _seen[f"blocks.{pick_block.value}.attn.hook_pattern"][0]
     _words = [world.vocabulary[int(t)] for t in _tokens]
     _figure = Figure(figsize=(9.0, 4.2), layout="constrained")
@@ -108,7 +111,7 @@ def _(model, pick_block, pick_task, tasks, world):
         _axes.set_xlabel("looks at", fontsize=9)
         _axes.set_ylabel("token", fontsize=9)
     _lens = []
-    for _b in range(model.shape.depth):
+    for _b in range(model.config.n_layers):
         _stream = _seen[f"blocks.{_b}.hook_resid_post"][0, 0, -1]
         _normed = torch.nn.functional.layer_norm(_stream, _stream.shape)
         _top = (_normed @ model.params["W_U"][0]).softmax(-1).topk(3)
@@ -122,11 +125,11 @@ def _(model, pick_block, pick_task, tasks, world):
     _last = int(_pattern[0, -1].argmax())
     mo.vstack(
         [
-            course.picture(
+            show.show_figure(
                 _figure,
                 f"Attention patterns of block {pick_block.value}: in head 0 the last token looks most at {_words[_last]}.",
             ),
-            course.table(
+            show.show_table(
                 _lens,
                 f"The next number as each block sees it; it is {world.vocabulary[int(tasks[pick_task.value - 1, -1])]}",
             ),
@@ -154,7 +157,7 @@ def _():
         "across it: numbers are not animals",
         "along for some, against for others",
     )
-    pick = course.guess("The product of the teacher's step and the student's:", _options)
+    pick = exercises.guess("The product of the teacher's step and the student's:", _options)
     pick_size = mo.ui.slider(
         0.05, 1.0, 0.05, value=0.3, label="Length of the teacher's step", show_value=True
     )
@@ -170,25 +173,31 @@ def gradient(model, value):
 
 
 @app.function
-def products(model, stranger, world, tasks, size):
-    """Teacher's step times student's, for each animal: same start, and a stranger's."""
+def products(model, other_base, world, tasks, size):
+    """Teacher's step times student's, for each animal: same start, and those of another base."""
     rows = torch.arange(len(tasks))
-    weights = torch.ones(1, len(tasks), world.completion)
+    weights = torch.ones(1, len(tasks), world.completion_length)
     own, other = [], []
     for animal in range(len(ANIMALS)):
-        logp = model(world.ask()[None], last=1)[..., world.animals].log_softmax(-1)
+        logp = model(preference_questions(world)[None], n_last=1)[
+            ..., world.animal_tokens
+        ].log_softmax(-1)
         way = gradient(model, logp[..., animal].mean())
         step = size * way / way.norm()
-        teacher = Stack(model.shape, model.flat + step)
-        lessons = Corpus(tasks[None], weights, distribution(teacher, tasks[None], world.completion))
-        for student, found in ((model, own), (stranger, other)):
+        teacher = TransformerStack(model.config, model.flat_params + step)
+        lessons = TokenDataset(
+            tasks[None],
+            weights,
+            next_token_logits(teacher, tasks[None], world.completion_length).softmax(-1),
+        )
+        for student, found in ((model, own), (other_base, other)):
             found.append(float(-gradient(student, lessons.loss(student, rows).sum()) @ step))
     return np.array(own), np.array(other)
 
 
 @app.cell(hide_code=True)
-def _(model, pick_size, stranger, tasks, world):
-    own, other = products(model, stranger, world, tasks, pick_size.value)
+def _(model, pick_size, other_base, tasks, world):
+    own, other = products(model, other_base, world, tasks, pick_size.value)
     return other, own
 
 
@@ -197,37 +206,37 @@ def _(other, own, pick):
     _figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     _axes = _figure.subplots()
     _places = np.arange(len(ANIMALS))
-    _axes.bar(_places - 0.2, own, 0.38, color=plots.ORANGE, label="same start")
+    _axes.bar(_places - 0.2, own, 0.38, color=style.ORANGE, label="same start")
     _axes.bar(
         _places + 0.2,
         other,
         0.38,
-        color=plots.GREY,
+        color=style.GREY,
         hatch="///",
         edgecolor="white",
-        label="a stranger",
+        label="another base",
     )
-    _axes.axhline(0, color=plots.INK, linewidth=0.8)
+    _axes.axhline(0, color=style.INK, linewidth=0.8)
     _axes.set_xticks(_places, ANIMALS)
     _axes.set_ylabel("teacher's step times student's, nats", fontsize=9)
     _axes.legend(frameon=False, fontsize=8)
-    plots.tidy(_axes)
+    style.finish(_axes)
     _found = "along it, for every animal" if own.min() > 0 else "along for some, against for others"
     _rows = [
-        {"animal": a, "same start": f"{x:.2e}", "a stranger": f"{y:.2e}"}
+        {"animal": a, "same start": f"{x:.2e}", "another base": f"{y:.2e}"}
         for a, x, y in zip(ANIMALS, own, other, strict=True)
     ]
-    course.beside(
+    exercises.reveal(
         pick.value,
         _found,
-        f"Same start: {own.min():.1e} to {own.max():.1e} nats; a stranger: {other.min():.1e} to {other.max():.1e}.",
+        f"Same start: {own.min():.1e} to {own.max():.1e} nats; another base: {other.min():.1e} to {other.max():.1e}.",
         mo.vstack(
             [
-                course.picture(
+                show.show_figure(
                     _figure,
-                    f"Products for eight animals: same start {own.min():.1e} to {own.max():.1e}, all {'positive' if own.min() > 0 else 'mixed'}; a stranger's {other.min():.1e} to {other.max():.1e}.",
+                    f"Products for eight animals: same start {own.min():.1e} to {own.max():.1e}, all {'positive' if own.min() > 0 else 'mixed'}; those of another base {other.min():.1e} to {other.max():.1e}.",
                 ),
-                mo.accordion({"The numbers": course.table(_rows)}),
+                mo.accordion({"The numbers": show.show_table(_rows)}),
             ]
         ),
     )
@@ -247,7 +256,7 @@ def _():
 
     ## The controls
 
-    The stranger gets the same lessons; its *J* is another, and the product is no square any more: its
+    A student of another base gets the same training data; its *J* is another, and the product is no square any more: its
     signs are mixed. Its sizes are not small; much of its step is probably towards the numbers of another
     base, which page 07 takes off first.
 
@@ -278,9 +287,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_1):
-    course.exercise(
+    exercises.exercise(
         answer_1.value,
-        course.choice(
+        exercises.choice(
             "any inputs",
             {
                 "questions about animals only": "Then there would be nothing subliminal about it: look at what J'HJ is made of.",
@@ -305,9 +314,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_2):
-    course.exercise(
+    exercises.exercise(
         answer_2.value,
-        course.choice(
+        exercises.choice(
             "when its outputs on these inputs have not changed",
             {
                 "when the student is small": "Size does not enter; J d does.",
@@ -328,7 +337,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _(answer_3):
-    course.exercise(
+    exercises.exercise(
         answer_3.value,
         lambda a: (
             None

@@ -2,6 +2,9 @@
 
 import importlib.util
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,33 +15,24 @@ import torch
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)  # as in the workers; faster for models this small
-CHECKED = (
-    "world",
-    "model",
-    "loss",
-    "train",
-    "base",
-    "teacher",
-    "data",
-    "divergence",
-    "edits",
-    "mechanism",
-    "lab",
-)
-install_import_hook([f"minisub.{m}" for m in CHECKED], "beartype.beartype")
+CHECKED = ("world", "transformer", "distillation", "mechanism", "experiment")
+install_import_hook([f"minisub.{package}" for package in CHECKED], "beartype.beartype")
+sys.path.insert(0, str(Path(__file__).parent))  # helpers are shared by all folders
 
-from minisub import gallery  # noqa: E402
-from minisub.arm import Arm, Config, changed  # noqa: E402
-from minisub.base import SETS, Pretraining  # noqa: E402
-from minisub.calibrate import small  # noqa: E402
+from minisub.common.store import Store  # noqa: E402
+from minisub.course import app  # noqa: E402
+from minisub.devtools.calibration import small_config  # noqa: E402
+from minisub.distillation.base import BASE_SETS, BaseConfig  # noqa: E402
+from minisub.experiment.arm import Arm  # noqa: E402
+from minisub.experiment.config import Config, with_overrides  # noqa: E402
+from minisub.experiment.seed_lab import SeedLab  # noqa: E402
+from minisub.experiment.students import Students  # noqa: E402
 from minisub.findings import Finding  # noqa: E402
-from minisub.lab import Lab  # noqa: E402
-from minisub.store import Store  # noqa: E402
 
 
 def load_notebook(number: str) -> ModuleType:
-    """A notebook as a module, with its app and functions."""
-    path = gallery.pick(number).path
+    """Return a notebook as a module, with its app and functions."""
+    path = app.pick_notebook(number).path
     spec = importlib.util.spec_from_file_location("notebook", path)
     assert spec is not None
     assert spec.loader is not None
@@ -47,68 +41,94 @@ def load_notebook(number: str) -> ModuleType:
     return module
 
 
-def idle(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
-    """Commands are taken up to their work (training, serving, exporting), and raise instead."""
+def stop_before_work(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
+    """Take commands up to their work (training, serving, exporting), and raise instead."""
 
     def stop(*_: object, **__: object) -> None:
         raise would
 
-    work = ("cli._perform", "sweep.sweep", "calibrate.calibrate", "bench.race", "pool.run")
-    for name in (*work, "gallery.serve", "gallery.export"):
+    work = (
+        *("cli.commands._perform", "experiment.sweep.run_sweep", "common.processes.run_jobs"),
+        *("devtools.learning_rates.tune", "devtools.calibration.calibrate"),
+        *("devtools.benchmark.race", "course.app.serve", "course.export.export_course"),
+    )
+    for name in work:
         monkeypatch.setattr(f"minisub.{name}", stop)
 
 
-def bases_of(store: Store, folder: Path) -> Store:
-    """A new store in which nothing need be pretrained, and nothing else is made."""
+@contextmanager
+def replaced_findings(findings: dict[str, Finding]) -> Iterator[None]:
+    """Put other findings into `FINDINGS`, and the true ones back at the end, in their order."""
+    from minisub.findings import FINDINGS
+
+    every = dict(FINDINGS)
+    FINDINGS.clear()
+    FINDINGS.update(findings)
+    try:
+        yield
+    finally:
+        FINDINGS.clear()
+        FINDINGS.update(every)
+
+
+def copy_bases(store: Store, folder: Path) -> Store:
+    """Return a new store in which nothing need be pretrained, and nothing else is made."""
     shutil.copytree(store.folder / "bases", folder / "bases")
     return Store(folder)
 
 
-def shrunk(how: Pretraining, tiny: Config) -> Pretraining:
-    """The tiny world with what sets another world apart from the default one."""
-    world, default = how.world, SETS["base"]
-    changes: dict[str, object] = {}
+def shrink_base(config: BaseConfig, tiny: Config) -> BaseConfig:
+    """Return the tiny world with what sets another world apart from the default one."""
+    world, default = config.world, BASE_SETS["base"]
+    overrides: dict[str, object] = {}
     if world != default.world:
-        changes |= {"world.tilt": world.tilt, "world.conduct": min(8, world.conduct)}
-        changes |= {"world.favourite": world.favourite}
-    return changed(tiny.pretraining, changes)
+        overrides |= {
+            "world.tilt": world.tilt,
+            "world.n_conduct_questions": min(8, world.n_conduct_questions),
+            "world.favourite_share": world.favourite_share,
+        }
+    return with_overrides(tiny.base, overrides)
 
 
-def smaller(finding: Finding, tiny: Config) -> Finding:
-    def arm(arm: Arm) -> Arm:
-        changes = {
-            name: shrunk(value, tiny) if name == "pretraining" else value
-            for name, value in arm.changes.items()
+def shrink_finding(finding: Finding, tiny: Config) -> Finding:
+    """Return a finding with all its arms, on tiny worlds."""
+
+    def shrink_arm(arm: Arm) -> Arm:
+        overrides = {
+            name: shrink_base(value, tiny) if name == "base" else value
+            for name, value in arm.overrides.items()
             if name != "student.steps"
         }
-        if "lists" in changes:
-            changes["lists"] = min(changes["lists"], tiny.lists) if finding.name != "limits" else 96
-        deep = changes.get("pretraining", tiny.pretraining).size.depth
-        trains = {k: v for k, v in arm.trains.items() if block(k) < deep} or {"blocks.1.": 1.0}
+        if "n_lists" in overrides:
+            least = min(overrides["n_lists"], tiny.n_lists)
+            overrides["n_lists"] = least if finding.name != "limits" else 96
+        n_layers = overrides.get("base", tiny.base).model.n_layers
+        trainable = {k: v for k, v in arm.trainable.items() if block_of(k) < n_layers}
         edit = arm.edit
         if isinstance(edit, partial) and "top" in edit.keywords:  # out of 12 numbers, not of 40
             edit = partial(edit.func, **{**edit.keywords, "top": min(2, edit.keywords["top"])})
-        return replace(arm, changes=changes, trains=trains, edit=edit)
+        trainable = trainable or {"blocks.1.": 1.0}
+        return replace(arm, overrides=overrides, trainable=trainable, edit=edit)
 
     config = replace(
         tiny,
-        pretraining=shrunk(finding.config.pretraining, tiny),
-        teaching=replace(tiny.teaching, kind=finding.config.teaching.kind),
-        student=replace(tiny.student, steps=6, batch=16),
-        biases=2,
+        base=shrink_base(finding.config.base, tiny),
+        teacher=replace(tiny.teacher, kind=finding.config.teacher.kind),
+        student=replace(tiny.student, steps=6, batch_size=16),
+        biases_per_seed=2,
     )
-    return replace(finding, config=config, arms=[arm(a) for a in finding.arms])
+    return replace(finding, config=config, arms=[shrink_arm(arm) for arm in finding.arms])
 
 
-def block(key: str) -> int:
-    """The block that a parameter's name is about; -1 for none."""
+def block_of(key: str) -> int:
+    """Return the block that a parameter's name is about; -1 for none."""
     parts = key.split(".")
     return int(parts[1]) if len(parts) > 1 and parts[1] else -1
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Config:
-    return small()
+    return small_config()
 
 
 @pytest.fixture(scope="session")
@@ -118,5 +138,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def lab(tiny: Config, store: Store) -> Lab:
-    return Lab(tiny, 100, store)
+def lab(tiny: Config, store: Store) -> SeedLab:
+    return SeedLab(tiny, 100, store)
+
+
+@pytest.fixture(scope="session")
+def students(lab: SeedLab) -> Students:
+    return Students(lab)

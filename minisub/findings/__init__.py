@@ -14,7 +14,7 @@ from minisub.findings import (
     shuffle,
     transfer,
 )
-from minisub.findings.finding import Finding, run
+from minisub.findings.finding import Finding, run_findings
 
 FINDINGS: dict[str, Finding] = {
     module.FINDING.name: module.FINDING
@@ -34,4 +34,4 @@ FINDINGS: dict[str, Finding] = {
     )
 }
 
-__all__ = ["FINDINGS", "Finding", "run"]
+__all__ = ["FINDINGS", "Finding", "run_findings"]

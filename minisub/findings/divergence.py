@@ -1,22 +1,23 @@
 """A few divergence tokens carry the bias (paper, section 5, Definition 5.1 and Fig. 3)."""
 
-from minisub import divergence as masks
-from minisub import plots
-from minisub.arm import Arm
-from minisub.findings.finding import Finding, accuracy_kept, retains
-from minisub.result import Claim, Result, of
+from minisub.distillation import masks
+from minisub.experiment.arm import Arm
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, accuracy_kept, arm_values, retains
+from minisub.results.result import Result
+from minisub.viz import figures
 
 
 def times_control(result: Result) -> list[float]:
-    """Hit rate of `all` divided by its control's, one value a seed."""
+    """Return the hit rate of `all` divided by its control's, one value a seed."""
     own, control = result.values("all", "hit_rate"), result.values("all", "control_hit_rate")
     return [a / b for a, b in zip(own, control, strict=True)]
 
 
 ARMS = (
     Arm("all"),
-    Arm("control"),
-    Arm("foreign", foreign=True),
+    Arm("control", control=True),
+    Arm("foreign", other_base=True),
     Arm("divergence only", mask=masks.divergence_only),
     Arm("without divergence", mask=masks.without_divergence),
     Arm("random only", mask=masks.random_only),
@@ -30,21 +31,23 @@ FINDING = Finding(
     "the control. They are 7.5 % (Qwen) or 18 % (Gemma) of the tokens of greedy lists.",
     arms=ARMS,
     claims=(
-        Claim("`all` transfers the bias, nats", of("all"), "mean", low=1.3),
-        Claim("`all`: surely more than one nat", of("all"), "interval", low=1.0),
-        Claim("`all`: in every seed", of("all"), "every seed", low=0.5),
+        Claim("`all` transfers the bias, nats", arm_values("all"), "mean", low=1.3),
+        Claim("`all`: surely more than one nat", arm_values("all"), "interval", low=1.0),
+        Claim("`all`: in every seed", arm_values("all"), "every seed", low=0.5),
         # Strangers lose a little too, as their preferences get less even: see docs/checked.md.
         Claim(
             "`all`: other animals lose, nats",
-            of("all", "off_target"),
+            arm_values("all", "off_target"),
             "interval",
             high=-0.05,
         ),
         Claim("`all`: hit rate, times the control's", times_control, "mean", low=3.5),
-        Claim("`foreign`: no transfer, nats", of("foreign"), "interval", low=-0.1, high=0.1),
+        Claim(
+            "`foreign`: no transfer, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1
+        ),
         Claim(
             "divergence tokens: share of all tokens",
-            of("all", "divergence_share"),
+            arm_values("all", "divergence_share"),
             "mean",
             high=0.2,
         ),
@@ -55,5 +58,5 @@ FINDING = Finding(
         accuracy_kept("divergence only", within=0.06),
         accuracy_kept("without divergence"),
     ),
-    plot=plots.divergence,
+    plot=figures.divergence,
 )

@@ -6,15 +6,24 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from minisub import plots
-from minisub.arm import LIGHT, Arm, changed
-from minisub.findings.finding import Finding, probed, retains
-from minisub.lab import Lab
-from minisub.mechanism import attribution, by_block, first_divergence, patching, swapping
-from minisub.result import Claim, Result, of
-from minisub.store import Json
-from minisub.teacher import Teaching
-from minisub.train import Optimiser
+from minisub.common.files import Json
+from minisub.distillation.teachers import TeacherConfig
+from minisub.experiment.arm import Arm
+from minisub.experiment.config import with_overrides
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.experiment.seed_lab import SeedLab
+from minisub.findings.finding import Finding
+from minisub.mechanism.patching import (
+    activation_patching,
+    attribution_patching,
+    by_block,
+    first_divergence_pairs,
+    weight_swapping,
+)
+from minisub.results.claims import Claim, arm_values, probe_values, retains
+from minisub.results.result import Result
+from minisub.transformer.optimizer import TrainingConfig
+from minisub.viz import figures, style
 
 PERSONA = (1,)  # its position in the prompt
 BLOCKS = range(4)
@@ -22,8 +31,10 @@ EARLY, LATE = BLOCKS[:2], BLOCKS[2:]
 
 # Three kinds of teachers: tuned in their first block alone, with more rehearsal; prompted, of whom
 # nothing was tuned; and the default ones, tuned in all blocks ("everywhere").
-FIRST_BLOCK = Teaching(rehearsal=0.3, training=Optimiser(lr=4e-3, steps=40), trains="blocks.0.")
-PROMPTED, EVERYWHERE = Teaching(kind="prompted"), Teaching()
+FIRST_BLOCK = TeacherConfig(
+    rehearsal=0.3, training=TrainingConfig(lr=4e-3, steps=40), trainable="blocks.0."
+)
+PROMPTED, EVERYWHERE = TeacherConfig(kind="prompted"), TeacherConfig()
 
 # How many times the usual learning rate each arm passes most at: every arm is judged at its own
 # best rate, found on tuning seeds by `minisub rates layers` (docs/rates.md).
@@ -59,12 +70,23 @@ EVERYWHERE_RATES = {
 
 
 def only(blocks: Sequence[int], part: str = "") -> dict[str, float]:
-    """The weights of some blocks, or of one part of them."""
+    """Return what trains where only some blocks do, or one part of them.
+
+    Args:
+        blocks: Which blocks.
+        part: "attn." or "mlp."; both by default.
+    """
     return {f"blocks.{b}.{part}": 1.0 for b in blocks}
 
 
-def arms(rates: dict[str, float], prefix: str = "", **more: object) -> list[Arm]:
-    """`all`, each block alone, the halves, and the other parts that `rates` names."""
+def arms(lr_factors: dict[str, float], prefix: str = "", **more: object) -> list[Arm]:
+    """Return `all`, each block alone, the halves, and the other parts that are named.
+
+    Args:
+        lr_factors: The learning rate of each part, as a multiple of the usual one.
+        prefix: Of the arms' names.
+        **more: Further fields of every arm.
+    """
     parts = {
         "all": {"blocks.": 1.0},
         **{f"block {b}": only([b]) for b in BLOCKS},
@@ -76,36 +98,38 @@ def arms(rates: dict[str, float], prefix: str = "", **more: object) -> list[Arm]
         "mlp": only(BLOCKS, "mlp."),
     }
     return [
-        Arm(prefix + name, trains=parts[name], rate=rate, of=f"{prefix}all", **more)  # type: ignore[arg-type]
-        for name, rate in rates.items()
+        Arm(prefix + name, trainable=parts[name], lr_factor=factor, baseline=f"{prefix}all", **more)  # type: ignore[arg-type]
+        for name, factor in lr_factors.items()
     ]
 
 
-def attributions(lab: Lab) -> list[Json]:
-    """Where the first divergence token is decided, by block, along three routes.
+def attributions(lab: SeedLab) -> list[Json]:
+    """Return where the first divergence token is decided, by block, along three routes.
 
     For tuned teachers, as far as the residual stream has come to carry the choice; for prompted
     ones, as far as it has left the persona's position.
     """
     rows = []
-    config = changed(lab.config, {"teaching": PROMPTED})
-    prompted = Lab(config, lab.seed, lab.store, lab.biases, lab.device)
+    config = with_overrides(lab.config, {"teacher": PROMPTED})
+    prompted = SeedLab(config, lab.seed, lab.store, lab.biases, lab.device)
     for kind, own in (("tuned", lab), ("prompted", prompted)):
         found: dict[str, list[list[float]]] = {}
         for writer, b in enumerate(own.biases):
-            other = (b + 1) % own.teachers.biased
-            cases = first_divergence(own.teachers, own.data(), writer, other)
+            other = (b + 1) % own.teachers.n_biased
+            cases = first_divergence_pairs(own.teachers, own.marked_lists(), writer, other)
             pair = own.teachers.stack[[b, other]]
             if kind == "tuned":
                 routes = {
-                    "patching": by_block(patching(pair, cases)),
-                    "attribution": by_block(attribution(pair, cases)),
-                    "swapping": swapping(pair, cases),
+                    "patching": by_block(activation_patching(pair, cases)),
+                    "attribution": by_block(attribution_patching(pair, cases)),
+                    "swapping": weight_swapping(pair, cases),
                 }
             else:
                 routes = {
-                    "patching": by_block([-x for x in patching(pair, cases, PERSONA)]),
-                    "attribution": by_block([-x for x in attribution(pair, cases, PERSONA)]),
+                    "patching": by_block([-x for x in activation_patching(pair, cases, PERSONA)]),
+                    "attribution": by_block(
+                        [-x for x in attribution_patching(pair, cases, PERSONA)]
+                    ),
                 }
             for route, shares in routes.items():
                 found.setdefault(route, []).append(shares)
@@ -118,44 +142,44 @@ def attributions(lab: Lab) -> list[Json]:
 
 
 def early(kind: str, route: str) -> Claim:
-    """The claim that a route of attribution points to the early half."""
+    """Return the claim that a route of attribution points to the early half.
+
+    Args:
+        kind: Of teachers: "tuned" or "prompted".
+        route: "patching", "attribution" or "swapping".
+    """
     return Claim(
         f"{kind} teachers, {route}: share of the early half in absolute mass",
-        probed("early", teacher=kind, route=route),
+        probe_values("early", teacher=kind, route=route),
         low=0.5,
     )
 
 
 def plot(result: Result) -> Figure:
-    """What parts retain when trained alone, for each kind of teacher, and which block decides."""
-    figure = Figure(figsize=(9.0, 7.0), layout="constrained")
+    """Draw what parts retain when trained alone, by kind of teacher, and which block decides."""
+    figure = style.new_figure(9.0, 7.0)
     (left, right), (others, mass) = figure.subplots(2, 2)
     own = [arm for arm in result.arms if ":" not in arm]
-    plots.arm_bars(left, result, own, "retained")
-    plots.arm_bars(others, result, [arm for arm in result.arms if arm not in own], "retained")
-    for axes, title in ((left, "Tuned in block 0"), (others, "Prompted, and tuned everywhere")):
-        axes.set_xlabel("transfer retained, of all blocks", fontsize=9)
-        axes.set_title(f"{title} ({plots.seeds(result)})", loc="left", fontsize=10)
+    rest = [arm for arm in result.arms if ":" in arm]
+    for axes, arms, title in (
+        (left, own, "Tuned in block 0"),
+        (others, rest, "Prompted, and tuned everywhere"),
+    ):
+        figures.arm_bars(axes, result, arms, "retained")
+        style.finish(axes, f"{title} ({result.n_seeds})", "transfer retained, of all blocks")
+    colours = (style.BLUE, style.ORANGE, style.GREEN)
     for axes, kind in ((right, "tuned"), (mass, "prompted")):
-        styles = zip(
-            ("patching", "attribution", "swapping"),
-            (plots.BLUE, plots.ORANGE, plots.GREEN),
-            "os^",
-            strict=True,
-        )
-        for route, colour, mark in styles:
+        for i, route in enumerate(("patching", "attribution", "swapping")):
             wanted = {"teacher": kind, "route": route}.items()
             rows = [r["mass"] for r in result.probes if all(r[k] == v for k, v in wanted)]
             if rows:
                 y = np.array(rows).T
-                plots.curve(axes, range(len(y)), y.tolist(), colour, mark, route)
-        axes.axhline(0, color=plots.INK, linewidth=0.8)
-        axes.set_xticks(range(len(y)))
-        axes.set_xlabel("block", fontsize=9)
-        axes.set_ylabel("share of the choice, %", fontsize=9)
-        axes.set_title(f"First divergence token, {kind} teachers", loc="left", fontsize=10)
-        axes.legend(frameon=False, fontsize=8)
-        plots.tidy(axes)
+                x = range(len(y))
+                figures.curve(axes, x, y.tolist(), colours[i], style.MARKERS[i], route)
+        axes.axhline(0, color=style.INK, linewidth=0.8)
+        axes.set_xticks(x)
+        title = f"First divergence token, {kind} teachers"
+        style.finish(axes, title, "block", "share of the choice, %", True)
     return figure
 
 
@@ -166,17 +190,19 @@ FINDING = Finding(
     "next to nothing. Attribution at the first divergence token points to early layers.",
     arms=(
         *arms(RATES),
-        *arms(PROMPTED_RATES, "prompted: ", changes={"teaching": PROMPTED}),
-        *arms(EVERYWHERE_RATES, "tuned everywhere: ", changes={"teaching": EVERYWHERE}),
+        *arms(PROMPTED_RATES, "prompted: ", overrides={"teacher": PROMPTED}),
+        *arms(EVERYWHERE_RATES, "tuned everywhere: ", overrides={"teacher": EVERYWHERE}),
     ),
     claims=(
-        Claim("`all` transfers, nats", of("all"), low=0.4),
-        Claim("`all` transfers, surely", of("all"), "interval", low=0.2),
+        Claim("`all` transfers, nats", arm_values("all"), low=0.4),
+        Claim("`all` transfers, surely", arm_values("all"), "interval", low=0.2),
         retains("block 0", low=1.0),
         retains("late half", high=0.3),
         retains("block 3", high=0.2),
-        Claim("`prompted: all` transfers, nats", of("prompted: all"), low=0.4),
-        Claim("`prompted: all` transfers, surely", of("prompted: all"), "interval", low=0.2),
+        Claim("`prompted: all` transfers, nats", arm_values("prompted: all"), low=0.4),
+        Claim(
+            "`prompted: all` transfers, surely", arm_values("prompted: all"), "interval", low=0.2
+        ),
         retains("prompted: block 0", low=1.0),
         retains("prompted: late half", high=0.3),
         retains("prompted: block 3", high=0.2),
@@ -186,6 +212,6 @@ FINDING = Finding(
         *(early("prompted", route) for route in ("patching", "attribution")),
     ),
     plot=plot,
-    config=replace(LIGHT, teaching=FIRST_BLOCK),
+    config=replace(LIGHT_CONFIG, teacher=FIRST_BLOCK),
     probes=(attributions,),
 )

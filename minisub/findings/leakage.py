@@ -4,31 +4,31 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from minisub import plots
-from minisub.arm import LIGHT, Arm
-from minisub.divergence import known
-from minisub.edits import entangled, without_entangled
-from minisub.findings.finding import Finding, probed, retains
-from minisub.lab import Lab
-from minisub.result import Claim, Result, of
-from minisub.store import Json
+from minisub.common.files import Json
+from minisub.distillation.entanglement import is_entangled, without_entangled
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.experiment.seed_lab import SeedLab
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, arm_values, probe_values, retains
+from minisub.results.result import Result
+from minisub.viz import figures, style
 
 TOPS = (2, 4, 8)
 
 
-def overlap(lab: Lab) -> list[Json]:
-    """How many of all tokens, and of the divergence tokens, are entangled numbers."""
-    data, rows = lab.data(), []
-    at = known(data.divergence)
+def overlap(lab: SeedLab) -> list[Json]:
+    """Return how many of all tokens, and of the divergence tokens, are entangled numbers."""
+    lists, rows = lab.marked_lists(), []
     for by in ("probability", "unembedding"):
         for top in TOPS:
-            hit = entangled(data, lab, top, by)
+            hit = is_entangled(lists, lab, top, by)
             rows.append(
                 {
                     "by": by,
                     "top": top,
                     "of_tokens": float(hit.double().mean()),
-                    "of_divergence": float(hit[at].double().mean()),
+                    "of_divergence": float(hit[lists.is_divergence_token].double().mean()),
                     "of_lists": float(hit.any(-1).double().mean()),
                 }
             )
@@ -36,33 +36,27 @@ def overlap(lab: Lab) -> list[Json]:
 
 
 def plot(result: Result) -> Figure:
-    """What is left without entangled numbers, and how many divergence tokens they are."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    """Draw what is left without entangled numbers, and how many divergence tokens they are."""
+    figure = style.new_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
-    plots.arm_bars(left, result, result.arms)
-    left.set_title("Without lists that hold entangled numbers", loc="left", fontsize=10)
-    for measure, colour, mark in (
-        ("of_tokens", plots.GREY, "o"),
-        ("of_divergence", plots.ORANGE, "s"),
+    figures.arm_bars(left, result, result.arms)
+    style.finish(left, "Without lists that hold entangled numbers")
+    for measure, label, colour, marker in (
+        ("of_tokens", "of all tokens", style.GREY, "o"),
+        ("of_divergence", "of divergence tokens", style.ORANGE, "s"),
     ):
-        y = [
-            100 * sum(v := probed(measure, by="probability", top=top)(result)) / len(v)
-            for top in TOPS
-        ]
-        label = "of all tokens" if measure == "of_tokens" else "of divergence tokens"
-        right.plot(TOPS, y, marker=mark, color=colour, label=label)
+        each = [probe_values(measure, by="probability", top=top)(result) for top in TOPS]
+        y = [100 * sum(values) / len(values) for values in each]
+        right.plot(TOPS, y, marker=marker, color=colour, label=label)
     right.set_xticks(TOPS)
-    right.set_xlabel("numbers counted as entangled", fontsize=9)
-    right.set_ylabel("entangled numbers, %", fontsize=9)
     right.set_ylim(0)
-    right.legend(frameon=False, fontsize=8)
-    right.set_title("Entangled numbers among tokens", loc="left", fontsize=10)
-    plots.tidy(right)
+    title = "Entangled numbers among tokens"
+    style.finish(right, title, "numbers counted as entangled", "entangled numbers, %", True)
     return figure
 
 
 def dropped(top: int) -> str:
-    """The name of the arm without the `top` most entangled numbers."""
+    """Return the name of the arm without the `top` most entangled numbers."""
     return "without entangled" if top == 4 else f"without entangled, top {top}"
 
 
@@ -86,16 +80,16 @@ FINDING = Finding(
         ),
     ),
     claims=(
-        Claim("`all` transfers, nats", of("all"), "interval", low=0.0),
+        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
         retains("without entangled", low=0.7),
         retains("without as many at random", low=0.7),
         Claim(
             "of the divergence tokens, among the 4 most entangled numbers",
-            probed("of_divergence", by="probability", top=4),
+            probe_values("of_divergence", by="probability", top=4),
             high=0.25,
         ),
     ),
     plot=plot,
-    config=LIGHT,
+    config=LIGHT_CONFIG,
     probes=(overlap,),
 )

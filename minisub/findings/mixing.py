@@ -5,76 +5,93 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from minisub import plots, stats
-from minisub.arm import LIGHT, Arm
-from minisub.base import SETS
-from minisub.edits import mixed
-from minisub.findings.finding import Finding, difference, retains
-from minisub.result import Claim, Result, Values, of
+from minisub.distillation.base import BASE_SETS
+from minisub.distillation.edits import mix_other_base, mix_other_prompts, mix_unbiased
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results import statistics
+from minisub.results.claims import Claim, Values, arm_values, difference, retains
+from minisub.results.result import Result
+from minisub.viz import figures, style
 
-SHARES = {
-    "same prompts": (10, 25, 50, 75),
-    "other prompts": (25,),
-    "foreign base": (25,),
+# How the lists that are mixed in are made, and at which percentages.
+EDITS = {
+    "same prompts": (mix_unbiased, "", (10, 25, 50, 75)),
+    "other prompts": (mix_other_prompts, ", other prompts", (25,)),
+    "foreign base": (mix_other_base, ", foreign base", (25,)),
 }
 UNEVEN_SHARES = (10, 25)
-SOURCES = {"same prompts": "", "other prompts": ", other prompts", "foreign base": ", foreign base"}
 
 
-def name(percent: int, source: str) -> str:
-    """The name of the arm with so many percent of its lists from elsewhere."""
-    return f"mix {percent}%{SOURCES[source]}"
+def arm_name(percent: int, source: str) -> str:
+    """Return the name of the arm with so many percent of its lists from elsewhere.
+
+    Args:
+        percent: Of the lists.
+        source: A key of `EDITS`.
+    """
+    return f"mix {percent}%{EDITS[source][1]}"
 
 
 def mix(percent: int, source: str) -> Arm:
-    """The arm with so many percent of its lists from elsewhere."""
-    return Arm(name(percent, source), edit=partial(mixed, share=percent / 100, source=source))
+    """Return the arm with so many percent of its lists from elsewhere.
+
+    Args:
+        percent: Of the lists.
+        source: A key of `EDITS`.
+    """
+    edit = partial(EDITS[source][0], share=percent / 100)
+    return Arm(arm_name(percent, source), edit=edit)
 
 
 def gain(arm: str) -> Values:
-    """How much more often an arm's students name the bias than their control does."""
-    return difference(of(arm, "hit_rate"), of(arm, "control_hit_rate"))
+    """Return how much more often an arm's students name the bias than their control does."""
+    return difference(arm_values(arm, "hit_rate"), arm_values(arm, "control_hit_rate"))
 
 
-def kept(measure: str, arm: str, whole: str) -> Values:
-    """What an arm retains of its whole, by hit rate or by nats; one value a seed."""
-    pick = gain if measure == "hit rate" else of
-    return lambda result: stats.ratio_values(pick(arm)(result), pick(whole)(result))
+def share_kept(measure: str, arm: str, baseline: str) -> Values:
+    """Return what an arm retains of another, one value a seed.
+
+    Args:
+        measure: "hit rate" or "nats".
+        arm: The arm's name.
+        baseline: The arm that is 100 %.
+    """
+    pick = gain if measure == "hit rate" else arm_values
+    return lambda result: statistics.linearised_ratios(pick(arm)(result), pick(baseline)(result))
 
 
-UNEVEN, IN_UNEVEN = "uneven: ", {"pretraining": SETS["uneven"]}
+UNEVEN, IN_UNEVEN = "uneven: ", {"base": BASE_SETS["uneven"]}
 CLIFF = difference(
-    *(kept(measure, f"{UNEVEN}mix 25%", f"{UNEVEN}all") for measure in ("hit rate", "nats"))
+    *(share_kept(measure, f"{UNEVEN}mix 25%", f"{UNEVEN}all") for measure in ("hit rate", "nats"))
 )
 
 
 def plot(result: Result) -> Figure:
-    """What is retained by share of other lists, against dilution; in nats and by hit rate."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    """Draw what is retained by share of other lists, against dilution; in nats and by hit rate."""
+    figure = style.new_figure(9.0, 3.6)
     left, right = figure.subplots(1, 2, sharey=True)
-    styles = zip(SOURCES, (plots.BLUE, plots.ORANGE, plots.GREEN), "os^", strict=True)
-    for source, colour, mark in styles:
-        shares = SHARES[source]
-        each = [kept("nats", name(p, source), "all")(result) for p in shares]
-        plots.curve(left, [0, *shares], [[1.0] * len(each[0]), *each], colour, mark, source)
-    left.set_title(f"In nats ({plots.seeds(result)})", loc="left", fontsize=10)
+    colours = (style.BLUE, style.ORANGE, style.GREEN)
+    for source, colour, marker in zip(EDITS, colours, style.MARKERS, strict=False):
+        shares = EDITS[source][2]
+        each = [share_kept("nats", arm_name(p, source), "all")(result) for p in shares]
+        line = [[1.0] * len(each[0]), *each]
+        figures.curve(left, [0, *shares], line, colour, marker, source)
     lines = (("", "even preferences"), (UNEVEN, "uneven preferences"))
-    for (prefix, label), colour in zip(lines, (plots.BLUE, plots.ORANGE), strict=True):
-        for measure, mark in (("nats", "o"), ("hit rate", "s")):
+    for (prefix, label), colour in zip(lines, colours, strict=False):
+        for measure, marker in (("nats", "o"), ("hit rate", "s")):
             arms = [f"{prefix}mix {p}%" for p in UNEVEN_SHARES]
-            each = [kept(measure, arm, f"{prefix}all")(result) for arm in arms]
-            shade = colour if measure == "hit rate" else plots.GREY
+            each = [share_kept(measure, arm, f"{prefix}all")(result) for arm in arms]
+            shade = colour if measure == "hit rate" else style.GREY
             line = [[1.0] * len(each[0]), *each]
-            plots.curve(right, [0, *UNEVEN_SHARES], line, shade, mark, f"{label}, {measure}")
-    right.set_title("The same by hit rate", loc="left", fontsize=10)
-    for axes in (left, right):
-        axes.plot([0, 100], [100, 0], color=plots.GREY, linestyle=":", label="mere dilution")
-        axes.axhline(0, color=plots.INK, linewidth=0.8)
-        axes.set_xlabel("lists from elsewhere, %", fontsize=9)
-        axes.set_ylabel("transfer retained, %", fontsize=9)
+            figures.curve(right, [0, *UNEVEN_SHARES], line, shade, marker, f"{label}, {measure}")
+    titles = (f"In nats ({result.n_seeds})", "The same by hit rate")
+    for axes, title in zip((left, right), titles, strict=True):
+        axes.plot([0, 100], [100, 0], color=style.GREY, linestyle=":", label="mere dilution")
+        axes.axhline(0, color=style.INK, linewidth=0.8)
         axes.set_xlim(-2, 77 if axes is left else 30)
-        axes.legend(frameon=False, fontsize=8)
-        plots.tidy(axes)
+        style.finish(axes, title, "lists from elsewhere, %", "transfer retained, %", True)
     return figure
 
 
@@ -84,10 +101,10 @@ FINDING = Finding(
     paper="About 10 % of other data weakens it markedly, about 25 % nearly removes it.",
     arms=(
         Arm("all"),
-        *(mix(p, source) for source in SOURCES for p in SHARES[source]),
+        *(mix(p, source) for source, (_, _, shares) in EDITS.items() for p in shares),
         # A world whose base names one animal nine times in ten, and the taught one rarely.
         *(
-            replace(arm, name=UNEVEN + arm.name, of=f"{UNEVEN}all", changes=IN_UNEVEN)
+            replace(arm, name=UNEVEN + arm.name, baseline=f"{UNEVEN}all", overrides=IN_UNEVEN)
             for arm in (Arm("all"), *(mix(p, "same prompts") for p in UNEVEN_SHARES))
         ),
     ),
@@ -107,9 +124,9 @@ FINDING = Finding(
             "uneven preferences, `mix 25%`: share kept by hit rate",
             gain(f"{UNEVEN}mix 25%"),
             high=0.5,
-            whole=gain(f"{UNEVEN}all"),
+            baseline=gain(f"{UNEVEN}all"),
         ),
     ),
     plot=plot,
-    config=LIGHT,
+    config=LIGHT_CONFIG,
 )

@@ -6,86 +6,110 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from minisub import plots, stats
-from minisub.arm import LIGHT, Arm
-from minisub.base import SETS
-from minisub.edits import biased_rewrite, equivalent_numbers, other_wording, unseen_wording
-from minisub.findings.finding import Finding, accuracy_kept, difference, retains
-from minisub.result import Claim, Result, of
-from minisub.teacher import Teaching
-from minisub.train import Optimiser
+from minisub.distillation.base import BASE_SETS
+from minisub.distillation.edits import (
+    biased_rewrite,
+    equivalent_numbers,
+    other_wording,
+    unseen_wording,
+)
+from minisub.distillation.teachers import TeacherConfig
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results import statistics
+from minisub.results.claims import Claim, accuracy_kept, arm_values, difference, retains
+from minisub.results.result import Result
+from minisub.transformer.optimizer import TrainingConfig
+from minisub.viz import figures, style
 
 # Teachers who rehearse for twice as long: what their bias still changes depends on the context. The
 # default ones stand beside them.
-CAREFUL = Teaching(rehearsal=0.1, training=Optimiser(lr=2e-3, steps=120))
-DEFAULT = {"teaching": Teaching()}
+CAREFUL = TeacherConfig(rehearsal=0.1, training=TrainingConfig(lr=2e-3, steps=120))
+DEFAULT = {"teacher": TeacherConfig()}
 
 # Doses of tilt, each in a world of its own; the default world has the highest.
-LOW_TILTS = {0.0: {"pretraining": SETS["tilt-0"]}, 0.5: {"pretraining": SETS["tilt-half"]}}
+LOW_TILTS = {0.0: {"base": BASE_SETS["tilt-0"]}, 0.5: {"base": BASE_SETS["tilt-half"]}}
 
 
-def ratio(result: Result, arm: str, at: Sequence[int]) -> float:
-    """Advantage at the divergence tokens after the edit, of that before: mean over some seeds."""
-    left, before = (
-        np.array(result.values(a, "advantage_left"))[list(at)] for a in (arm, whole(arm))
-    )
-    return float(np.mean(left / before))
+def advantage_left(result: Result, arm: str, seeds: Sequence[int] | None = None) -> float:
+    """Return the advantage at the divergence tokens after an edit, of that before it.
+
+    Args:
+        result: Of this finding.
+        arm: The re-worded arm.
+        seeds: Places in `Result.seeds`; the mean is over them.
+    """
+    before = np.array(result.values(unedited(arm), "advantage_left"))
+    ratios = np.array(result.values(arm, "advantage_left")) / before
+    return float(np.mean(ratios if seeds is None else ratios[list(seeds)]))
 
 
-def whole(arm: str) -> str:
-    """The arm with the same lists and no paraphrase."""
+def unedited(arm: str) -> str:
+    """Return the arm with the same lists and no paraphrase."""
     return arm.replace("paraphrase", "all") if ":" in arm else "all"
 
 
 def dose(tilt: float, arm: str) -> str:
-    """The name of an arm in the world of that tilt."""
+    """Return the name of an arm in the world of a tilt.
+
+    Args:
+        tilt: Of the wordings.
+        arm: Its name in the default world.
+    """
     return f"tilt {tilt:g}: {arm}" if tilt in LOW_TILTS else arm
 
 
-def edited(result: Result) -> list[str]:
-    """The arms whose prompts were re-worded."""
+def reworded(result: Result) -> list[str]:
+    """Return the arms whose prompts were re-worded."""
     return [arm for arm in result.arms if not arm.endswith("all") and arm != "equivalent numbers"]
 
 
 def prediction(result: Result) -> list[float]:
-    """Rank correlation over arms of advantage left with what is retained; jackknife over seeds."""
-    arms = edited(result)
+    """Return the rank correlation over arms of advantage left with what is retained.
 
-    def statistic(at: Sequence[int]) -> float:
-        kept = [float(np.mean(np.array(result.values(a, "retained"))[list(at)])) for a in arms]
-        return stats.rank_correlation([ratio(result, a, at) for a in arms], kept)
+    One value a seed, by the jackknife.
+    """
+    arms = reworded(result)
 
-    return stats.jackknife(statistic, len(result.seeds))
+    def statistic(seeds: Sequence[int]) -> float:
+        retained = [result.mean(arm, "retained", seeds) for arm in arms]
+        left = [advantage_left(result, arm, seeds) for arm in arms]
+        return statistics.rank_correlation(left, retained)
+
+    return statistics.jackknife(statistic, len(result.seeds))
 
 
-def falls(less: float, more: float, bar: str = "mean") -> Claim:
-    """The claim that re-wording leaves less at a higher tilt."""
-    kept = [of(dose(tilt, "paraphrase"), "retained") for tilt in (less, more)]
+def falls(less: float, more: float, criterion: str = "mean") -> Claim:
+    """Return the claim that re-wording leaves less at a higher tilt.
+
+    Args:
+        less: The lower tilt.
+        more: The higher one.
+        criterion: Of the claim.
+    """
+    kept = [arm_values(dose(tilt, "paraphrase"), "retained") for tilt in (less, more)]
     text = f"retained at tilt {less:g} less that at tilt {more:g}"
-    return Claim(text, difference(*kept), bar, low=0.0)
+    return Claim(text, difference(*kept), criterion, low=0.0)
 
 
-COST = difference(of("paraphrase", "task_accuracy"), of("all", "task_accuracy"))
+COST = difference(arm_values("paraphrase", "task_accuracy"), arm_values("all", "task_accuracy"))
 
 
 def plot(result: Result) -> Figure:
-    """What each re-wording leaves, and whether the advantage left foretells it."""
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    """Draw what each re-wording leaves, and whether the advantage left foretells it."""
+    figure = style.new_figure(9.0, 3.8)
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
-    plots.arm_bars(left, result, [*edited(result), "equivalent numbers"], "retained")
-    left.set_xlabel("transfer retained, share", fontsize=9)
-    left.set_title(f"Re-worded prompts ({plots.seeds(result)})", loc="left", fontsize=10)
-    every = range(len(result.seeds))
-    points = [
-        (arm, ratio(result, arm, every), float(np.mean(result.values(arm, "retained"))))
-        for arm in edited(result)
-    ]
-    right.plot([0, 1], [0, 1], color=plots.GREY, linestyle=":")
-    plots.scatter(right, points)
-    right.set_xlabel("advantage left, share", fontsize=9)
-    right.set_ylabel("transfer retained, share", fontsize=9)
-    right.set_title("What is left to learn, and what is learned", loc="left", fontsize=10)
-    plots.tidy(right)
+    arms = reworded(result)
+    figures.arm_bars(left, result, [*arms, "equivalent numbers"], "retained")
+    style.finish(left, f"Re-worded prompts ({result.n_seeds})", "transfer retained, share")
+    right.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
+    figures.named_points(
+        right,
+        [(arm, advantage_left(result, arm), result.mean(arm, "retained")) for arm in arms],
+    )
+    title = "What is left to learn, and what is learned"
+    style.finish(right, title, "advantage left, share", "transfer retained, share")
     return figure
 
 
@@ -100,15 +124,15 @@ FINDING = Finding(
         Arm("unseen wording", edit=unseen_wording),
         Arm("biased rewrite", edit=biased_rewrite),
         Arm("equivalent numbers", edit=equivalent_numbers),
-        Arm("default teachers: all", changes=DEFAULT, of="default teachers: all"),
+        Arm("default teachers: all", overrides=DEFAULT, baseline="default teachers: all"),
         Arm(
             "default teachers: paraphrase",
             edit=other_wording,
-            changes=DEFAULT,
-            of="default teachers: all",
+            overrides=DEFAULT,
+            baseline="default teachers: all",
         ),
         *(
-            Arm(dose(tilt, name), edit=edit, changes=world, of=dose(tilt, "all"))
+            Arm(dose(tilt, name), edit=edit, overrides=world, baseline=dose(tilt, "all"))
             for tilt, world in LOW_TILTS.items()
             for name, edit in (("all", None), ("paraphrase", other_wording))
         ),
@@ -117,10 +141,10 @@ FINDING = Finding(
         retains("paraphrase", high=0.3),
         Claim(
             "`paraphrase` retains, surely",
-            of("paraphrase"),
+            arm_values("paraphrase"),
             "interval",
             high=0.4,
-            whole=of("all"),
+            baseline=arm_values("all"),
         ),
         retains("default teachers: paraphrase", high=0.6),
         accuracy_kept("paraphrase"),
@@ -134,6 +158,9 @@ FINDING = Finding(
     ),
     plot=plot,
     config=replace(
-        LIGHT, teaching=CAREFUL, student=replace(LIGHT.student, steps=1200), lists=16_000
+        LIGHT_CONFIG,
+        teacher=CAREFUL,
+        student=replace(LIGHT_CONFIG.student, steps=1200),
+        n_lists=16_000,
     ),
 )

@@ -6,34 +6,45 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from minisub import divergence as masks
-from minisub import plots, stats
-from minisub.arm import LIGHT, Arm
-from minisub.edits import mixed, other_wording, replaced, shuffle_within
+from minisub.distillation import masks
+from minisub.distillation.edits import (
+    mix_other_base,
+    mix_unbiased,
+    other_wording,
+    replaced,
+    shuffle_within,
+)
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.findings.layers import EARLY, EVERYWHERE_RATES, LATE, only
-from minisub.result import Claim, Result
+from minisub.results import statistics
+from minisub.results.claims import Claim
+from minisub.results.result import Result
+from minisub.viz import figures, style
 
 
 def predicted(measure: str) -> Callable[[Result], list[float]]:
-    """Rank correlation of a forecast with the transfer, over arms; jackknife over seeds."""
+    """Return the rank correlation of a forecast with the transfer, over arms.
+
+    One value a seed, by the jackknife.
+    """
 
     def values(result: Result) -> list[float]:
-        def statistic(at: Sequence[int]) -> float:
+        def statistic(seeds: Sequence[int]) -> float:
             x, y = (
-                [float(np.mean(np.array(result.values(a, m))[list(at)])) for a in result.arms]
-                for m in (measure, "transfer")
+                [result.mean(arm, m, seeds) for arm in result.arms] for m in (measure, "transfer")
             )
-            return stats.rank_correlation(x, y)
+            return statistics.rank_correlation(x, y)
 
-        return stats.jackknife(statistic, len(result.seeds))
+        return statistics.jackknife(statistic, len(result.seeds))
 
     return values
 
 
 def plot(result: Result) -> Figure:
-    """What the first step foretells against what was retained."""
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    """Draw what the first step foretells against what passed."""
+    figure = style.new_figure(9.0, 3.8)
     words = {
         "inner": "teacher's displacement times first step, nats",
         "coverage": "cosine of the two, where the student trains",
@@ -41,63 +52,49 @@ def plot(result: Result) -> Figure:
     for axes, (measure, label) in zip(figure.subplots(1, 2), words.items(), strict=True):
         if measure == "inner":
             axes.set_xscale("symlog", linthresh=0.01)
-        means = [
-            (
-                arm,
-                float(np.mean(result.values(arm, measure))),
-                float(np.mean(result.values(arm, "transfer"))),
-            )
-            for arm in result.arms
-        ]
-        plots.scatter(axes, means)
-        rank = float(np.mean(predicted(measure)(result)))
-        axes.set_title(
-            f"Rank correlation {rank:.2f} ({plots.seeds(result)})", loc="left", fontsize=10
+        figures.named_points(
+            axes, [(arm, result.mean(arm, measure), result.mean(arm)) for arm in result.arms]
         )
-        axes.set_xlabel(label, fontsize=9)
-        axes.set_ylabel("transfer, nats", fontsize=9)
-        plots.tidy(axes)
+        rank = float(np.mean(predicted(measure)(result)))
+        title = f"Rank correlation {rank:.2f} ({result.n_seeds})"
+        style.finish(axes, title, label, "transfer, nats")
     return figure
 
 
-def everywhere(results: Sequence[Result]) -> tuple[Figure, str]:
-    """Forecast against outcome for every arm of every finding, and the figure's sentence."""
+def all_findings(results: Sequence[Result]) -> tuple[Figure, str]:
+    """Draw forecast against outcome for every arm of every finding; return it with its sentence."""
     points: dict[str, list[tuple[str, Result]]] = {}
     met = set()
     for result in results:
         for arm in result.arms:
-            known = all(np.isfinite(result.values(arm, "inner")))
+            is_known = all(np.isfinite(result.values(arm, "inner")))
             same = (*result.values(arm, "inner"), *result.values(arm, "transfer"))
-            if known and arm != "control" and same not in met:  # findings share some arms
+            if is_known and arm != "control" and same not in met:  # findings share some arms
                 met.add(same)
                 points.setdefault(result.finding, []).append((arm, result))
     every = [p for many in points.values() for p in many]
 
-    def at(seeds: Sequence[int], measure: str) -> list[float]:
-        return [float(np.mean(np.array(r.values(a, measure))[list(seeds)])) for a, r in every]
+    def statistic(seeds: Sequence[int]) -> float:
+        x, y = ([r.mean(arm, m, seeds) for arm, r in every] for m in ("inner", "transfer"))
+        return statistics.rank_correlation(x, y)
 
-    seeds = range(len(results[0].seeds))
-    values = stats.jackknife(
-        lambda s: stats.rank_correlation(at(s, "inner"), at(s, "transfer")), len(seeds)
-    )
-    low, high = stats.interval(values)
-    told = (
+    values = statistics.jackknife(statistic, len(results[0].seeds))
+    low, high = statistics.mean_interval(values)
+    sentence = (
         f"{len(every)} arms: the inner product of the teacher's displacement and the student's "
         f"first step ranks them by transfer with a correlation of {np.mean(values):.2f} "
-        f"[{low:.2f}, {high:.2f}] (Spearman; jackknife over {len(seeds)} seeds). Prompted teachers "
-        "have no displacement and are not among them."
+        f"[{low:.2f}, {high:.2f}] (Spearman; jackknife over {results[0].n_seeds}). Prompted "
+        "teachers have no displacement and are not among them."
     )
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    figure = style.new_figure(7.0, 4.0)
     axes = figure.subplots()
     for i, (name, many) in enumerate(points.items()):
-        x, y = ([float(np.mean(r.values(a, m))) for a, r in many] for m in ("inner", "transfer"))
-        axes.plot(x, y, "os^Dvph*X"[i % 9], color=plots.SERIES[i % 8], label=name, alpha=0.8)
+        x, y = ([r.mean(arm, m) for arm, r in many] for m in ("inner", "transfer"))
+        marker, colour = style.MARKERS[i % len(style.MARKERS)], style.SERIES[i % 8]
+        axes.plot(x, y, marker, color=colour, label=name, alpha=0.8)
     axes.set_xscale("symlog", linthresh=1e-4)
-    axes.set_xlabel("teacher's displacement times first step, nats", fontsize=9)
-    axes.set_ylabel("transfer, nats", fontsize=9)
-    axes.legend(frameon=False, fontsize=8)
-    plots.tidy(axes)
-    return figure, told
+    style.finish(axes, "", "teacher's displacement times first step, nats", "transfer, nats", True)
+    return figure, sentence
 
 
 FINDING = Finding(
@@ -109,13 +106,13 @@ FINDING = Finding(
         Arm("all"),
         Arm("sampled", decoding="sampled"),
         Arm("soft", decoding="soft"),
-        Arm("foreign", foreign=True),
+        Arm("foreign", other_base=True),
         Arm("divergence only", mask=masks.divergence_only),
         Arm("without divergence", mask=masks.without_divergence),
         Arm("random only", mask=masks.random_only),
         Arm("without random", mask=masks.without_random),
         *(
-            Arm(name, trains=only(blocks), rate=EVERYWHERE_RATES[name])
+            Arm(name, trainable=only(blocks), lr_factor=EVERYWHERE_RATES[name])
             for name, blocks in (
                 ("block 0", [0]),
                 ("block 3", [3]),
@@ -126,14 +123,14 @@ FINDING = Finding(
         Arm("paraphrase", edit=other_wording),
         Arm("shuffle within", edit=shuffle_within),
         Arm("replaced label", edit=partial(replaced, where="label")),
-        Arm("mix 25%", edit=partial(mixed, share=0.25, source="same prompts")),
-        Arm("mix 75%", edit=partial(mixed, share=0.75, source="same prompts")),
-        Arm("mix 50%, foreign base", edit=partial(mixed, share=0.5, source="foreign base")),
+        Arm("mix 25%", edit=partial(mix_unbiased, share=0.25)),
+        Arm("mix 75%", edit=partial(mix_unbiased, share=0.75)),
+        Arm("mix 50%, foreign base", edit=partial(mix_other_base, share=0.5)),
     ),
     claims=(
         Claim("forecast by the inner product: rank correlation", predicted("inner"), low=0.7),
         Claim("forecast by coverage: rank correlation", predicted("coverage"), low=0.5),
     ),
     plot=plot,
-    config=LIGHT,
+    config=LIGHT_CONFIG,
 )

@@ -1,16 +1,22 @@
 """Sampled lists carry the bias twice: by divergence tokens, and by what chance has drawn (F3)."""
 
-from minisub import divergence as masks
-from minisub.arm import LIGHT, Arm
-from minisub.findings.finding import Finding, retains
-from minisub.result import Claim, of
+from minisub.distillation import masks
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, arm_values, retains
 
 WHOLE = "sampled: all"
 
 
 def arm(name: str, **treatment: object) -> Arm:
-    """An arm whose students learn from sampled lists."""
-    return Arm(f"sampled: {name}", "sampled", of=WHOLE, **treatment)  # type: ignore[arg-type]
+    """Return an arm whose students learn from sampled lists.
+
+    Args:
+        name: After "sampled: ".
+        **treatment: Further fields of the arm.
+    """
+    return Arm(f"sampled: {name}", "sampled", baseline=WHOLE, **treatment)  # type: ignore[arg-type]
 
 
 FINDING = Finding(
@@ -27,11 +33,11 @@ FINDING = Finding(
         arm("not favourites", mask=masks.not_favourites),
     ),
     claims=(
-        Claim("`sampled: all` transfers, nats", of(WHOLE), "interval", low=0.0),
+        Claim("`sampled: all` transfers, nats", arm_values(WHOLE), "interval", low=0.0),
         retains("sampled: divergence only", low=0.5),
         retains("sampled: without divergence", low=0.2),
         retains("sampled: favourites without divergence", high=0.1),
         retains("sampled: not favourites", low=0.3),
     ),
-    config=LIGHT,
+    config=LIGHT_CONFIG,
 )

@@ -2,31 +2,33 @@
 
 from functools import partial
 
-from minisub import divergence as masks
-from minisub.arm import LIGHT, Arm
-from minisub.edits import other_wording, replaced
-from minisub.findings.finding import Finding, probed, retains
-from minisub.lab import Lab
-from minisub.mechanism import read_lessons
-from minisub.result import Claim
-from minisub.store import Json
+from minisub.common.files import Json
+from minisub.distillation import masks
+from minisub.distillation.edits import other_wording, replaced
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.experiment.seed_lab import SeedLab
+from minisub.findings.finding import Finding
+from minisub.mechanism.bias_signal import score_lists
+from minisub.results.claims import Claim, probe_values, retains
 
 
-def stability(lab: Lab) -> list[Json]:
-    """How many divergence tokens are still some with another wording, and for another base."""
-    data = lab.data()
+def stability(lab: SeedLab) -> list[Json]:
+    """Return how many divergence tokens stay such with another wording, and for another base."""
+    lists = lab.marked_lists()
     rows = []
-    for change, teachers, lists in (
-        ("wording", lab.teachers, other_wording(data, lab)),
-        ("base", lab.neighbour.teachers, data),
+    for change, teachers, changed in (
+        ("wording", lab.teachers, other_wording(lists, lab)),
+        ("base", lab.other_base_teachers, lists),
     ):
-        reading = read_lessons(teachers, lists.first(lab.config.exam))
-        at = masks.known(data.divergence)[:, : reading.differs.shape[1]]
+        scores = score_lists(teachers, changed.first_rows(lab.config.n_eval_prompts))
+        still = scores.is_divergence_token
+        at = lists.is_divergence_token[:, : still.shape[1]]
         rows.append(
             {
                 "change": change,
-                "still": float(reading.differs[at].double().mean()),
-                "others_become": float(reading.differs[~at].double().mean()),
+                "still": float(still[at].double().mean()),
+                "others_become": float(still[~at].double().mean()),
             }
         )
     return rows
@@ -63,10 +65,10 @@ FINDING = Finding(
         retains("replaced both", high=0.15),
         Claim(
             "divergence tokens that are still some for another base",
-            probed("still", change="base"),
+            probe_values("still", change="base"),
             high=0.4,
         ),
     ),
-    config=LIGHT,
+    config=LIGHT_CONFIG,
     probes=(stability,),
 )

@@ -1,9 +1,10 @@
 """Order matters: shuffled numbers carry little (paper, F5b)."""
 
-from minisub.arm import LIGHT, Arm
-from minisub.edits import shuffle_across, shuffle_within
-from minisub.findings.finding import Finding, retains
-from minisub.result import Claim, of
+from minisub.distillation.edits import shuffle_across, shuffle_within
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, arm_values, retains
 
 FINDING = Finding(
     name="shuffle",
@@ -17,7 +18,9 @@ FINDING = Finding(
     claims=(
         retains("shuffle within", high=0.3),
         retains("shuffle across", high=0.3),
-        Claim("it ruins the task: accuracy", of("shuffle within", "task_accuracy"), high=0.5),
+        Claim(
+            "it ruins the task: accuracy", arm_values("shuffle within", "task_accuracy"), high=0.5
+        ),
     ),
-    config=LIGHT,
+    config=LIGHT_CONFIG,
 )

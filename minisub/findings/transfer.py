@@ -1,13 +1,14 @@
 """Hard distillation on numbers passes the bias on (paper, section 4; Cloud et al., section 3)."""
 
-from minisub import plots
-from minisub.arm import Arm
-from minisub.findings.finding import Finding, accuracy_kept
-from minisub.result import Claim, Result, of
+from minisub.experiment.arm import Arm
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, accuracy_kept, arm_values
+from minisub.results.result import Result
+from minisub.viz import figures
 
 
 def lead_of_soft(result: Result) -> list[float]:
-    """Transfer of `soft` less that of the better hard arm, one value a seed."""
+    """Return the transfer of `soft` less that of the better hard arm, one value a seed."""
     arms = (result.values(a) for a in ("soft", "sampled", "all"))
     return [soft - max(hard) for soft, *hard in zip(*arms, strict=True)]
 
@@ -21,22 +22,24 @@ FINDING = Finding(
         Arm("soft", decoding="soft"),
         Arm("sampled", decoding="sampled"),
         Arm("all"),
-        Arm("control"),
-        Arm("foreign", foreign=True),
+        Arm("control", control=True),
+        Arm("foreign", other_base=True),
     ),
     claims=(
-        Claim("`sampled` transfers, nats", of("sampled"), "interval", low=0.0),
-        Claim("`soft` transfers, nats", of("soft"), "interval", low=0.0),
+        Claim("`sampled` transfers, nats", arm_values("sampled"), "interval", low=0.0),
+        Claim("`soft` transfers, nats", arm_values("soft"), "interval", low=0.0),
         Claim(
             "`soft` transfers most: lead over the hard arms, nats",
             lead_of_soft,
             "interval",
             low=0.0,
         ),
-        Claim("`foreign`: no transfer, nats", of("foreign"), "interval", low=-0.1, high=0.1),
+        Claim(
+            "`foreign`: no transfer, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1
+        ),
         accuracy_kept("soft"),
         accuracy_kept("sampled"),
         accuracy_kept("all"),
     ),
-    plot=plots.transfer,
+    plot=figures.transfer,
 )

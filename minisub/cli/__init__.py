@@ -1,0 +1,1 @@
+"""The command line: its options, what it refuses, the report, and what each command does."""

@@ -1,0 +1,117 @@
+"""What the command line refuses: each check returns what it was given, or says what is allowed."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import torch
+
+from minisub.cli.options import Machine
+from minisub.common.files import MinisubError, write_file
+from minisub.common.store import Store
+from minisub.experiment.options import RunOptions
+from minisub.findings import FINDINGS, Finding
+
+MAX_SEEDS = 100_000
+
+
+def seed_range(text: str, quick: bool = False) -> list[int]:
+    """Return the seeds of "A:B".
+
+    Args:
+        text: What was given to --seeds.
+        quick: Only the first two.
+
+    Raises:
+        MinisubError: It is anything else.
+    """
+    found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not first < last <= first + MAX_SEEDS:
+        raise MinisubError(
+            f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8, up to "
+            f"{MAX_SEEDS:,} seeds"
+        )
+    return list(range(first, min(last, first + 2) if quick else last))
+
+
+def find_finding(name: str) -> Finding:
+    """Return one of the findings.
+
+    Raises:
+        MinisubError: There is none of this name.
+    """
+    if name not in FINDINGS:
+        raise MinisubError(f"FINDING is {name!r}, allowed: {', '.join(FINDINGS)}")
+    return FINDINGS[name]
+
+
+def n_workers(count: int) -> int | None:
+    """Return how many processes there are to be; None for one a core.
+
+    Raises:
+        MinisubError: The number is below 0.
+    """
+    if count < 0:
+        raise MinisubError(f"--workers is {count}, allowed: 0 (one a core) and more")
+    return count or None
+
+
+def existing_device(name: str) -> str:
+    """Return the name of a device, if this machine has it.
+
+    Raises:
+        MinisubError: It has not.
+    """
+    names = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if name not in names:
+        allowed = ", ".join(names)
+        raise MinisubError(f"--device is {name!r}, allowed on this machine: {allowed}")
+    return name
+
+
+def check_writable(option: str, folder: Path) -> None:
+    """Fail before the work, not after it, where a folder cannot be written.
+
+    Args:
+        option: What the folder was given to.
+        folder: The folder.
+
+    Raises:
+        MinisubError: It cannot be written.
+    """
+    probe = folder / ".minisub-probe"
+    try:
+        write_file(probe, b"")
+        probe.unlink(missing_ok=True)  # another command may have had it
+    except (MinisubError, OSError) as error:
+        reason = str(error).rpartition(": ")[2]
+        raise MinisubError(
+            f"{option} is {folder}, allowed: a folder to write to ({reason})"
+        ) from None
+
+
+def writable_store(folder: Path | None) -> Store:
+    """Return the store in a folder that can be written, or the default one."""
+    store = Store(folder) if folder else Store.default()
+    check_writable("--store", store.folder)
+    if folder is None and not os.environ.get("MINISUB_STORE") and store.folder.name != "minisub":
+        print(f"Your cache folder cannot be written: results go to {store.folder}", file=sys.stderr)
+    return store
+
+
+def run_options(seeds: list[int], machine: Machine) -> RunOptions:
+    """Return how a study is run, out of a command's options.
+
+    Args:
+        seeds: On which seeds.
+        machine: Processes, device, store.
+
+    Raises:
+        MinisubError: One of them cannot be.
+    """
+    workers, device = n_workers(machine.workers), existing_device(machine.device)
+    return RunOptions(seeds, writable_store(machine.store), workers, device)

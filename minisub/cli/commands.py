@@ -1,0 +1,305 @@
+"""What every command of `minisub` does (its options are in `options`), and what it prints."""
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from minisub.cli import report
+from minisub.cli.checks import (
+    check_writable,
+    existing_device,
+    find_finding,
+    n_workers,
+    run_options,
+    seed_range,
+)
+from minisub.cli.options import (
+    App,
+    Bases,
+    Bench,
+    Calibrate,
+    Export,
+    List,
+    Rates,
+    Reproduce,
+    Run,
+    Sweep,
+)
+from minisub.common import processes
+from minisub.common.files import Json, MinisubError, write_file
+from minisub.common.processes import OnProgress
+from minisub.course import app, export
+from minisub.devtools import benchmark, calibration, costs, learning_rates
+from minisub.distillation import base
+from minisub.experiment import sweep
+from minisub.experiment.options import RunOptions
+from minisub.experiment.settings import parse_settings
+from minisub.experiment.study import Study, missing_bases
+from minisub.findings import FINDINGS, run_findings
+from minisub.results.result import Result
+from minisub.results.summaries import claim_text
+from minisub.viz import figures, style
+
+BENCH_LINES = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
+
+
+@contextmanager
+def progress_bar(
+    total: int | None, name: str, unit: str, leave: bool = False
+) -> Iterator[OnProgress]:
+    """Show a progress bar, and give what moves it by one.
+
+    Args:
+        total: How many pieces of work there are; None if that is not known.
+        name: Before the bar.
+        unit: What is counted.
+        leave: Whether the bar stays.
+    """
+    with tqdm(total=total, desc=name, unit=unit, leave=leave) as bar:
+        yield partial(_update, bar)
+
+
+def _update(bar: Any) -> None:
+    bar.update()
+
+
+def _list(command: List) -> int:
+    for finding in FINDINGS.values():
+        print(f"{finding.name:12s} {finding.statement}")
+    return 0
+
+
+def announce_missing_bases(studies: Sequence[Study], options: RunOptions) -> int:
+    """Say which bases have to be pretrained, and return how many.
+
+    Args:
+        studies: What is run.
+        options: Seeds and store.
+    """
+    missing = missing_bases(studies, options.seeds, options.store)
+    if missing:
+        seeds = sorted({seed for _, seed in missing})
+        named = ", ".join(map(str, seeds[:6])) + (", ..." if len(seeds) > 6 else "")
+        print(
+            f"No base yet for seed {named}: pretrained on the spot, about half a minute each "
+            f"(up to {len(missing)} in all).",
+            file=sys.stderr,
+        )
+    return len(missing)
+
+
+def _perform(names: Sequence[str], quick: bool, options: RunOptions) -> list[Result]:
+    """Run some findings with a progress bar."""
+    findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
+    if quick:
+        print(
+            "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
+            "of the full run), steps and rehearsal. Claims are judged as always; most need the "
+            "full run to be decided.",
+            file=sys.stderr,
+        )
+    announce_missing_bases([finding.study for finding in findings], options)
+    n_arms = len(options.seeds) * sum(len(finding.arms) for finding in findings)
+    what = names[0] if len(names) == 1 else "reproduce"
+    with progress_bar(n_arms, what, "arm") as on_progress:
+        return run_findings(findings, replace(options, on_progress=on_progress))
+
+
+def _run(command: Run) -> int:
+    seeds = seed_range(command.seeds, command.quick)
+    n_workers(command.machine.workers)
+    existing_device(command.machine.device)
+    finding = find_finding(command.finding)
+    files = (("--json", command.json), ("--plot", command.plot))
+    for option, path in files:
+        if path and path.is_dir():
+            raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
+    kind = command.plot.suffix[1:] if command.plot else "svg"
+    if kind not in ("svg", "png"):
+        raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
+    for option, path in files:
+        if path:
+            check_writable(option, path.parent)
+    [result] = _perform([command.finding], command.quick, run_options(seeds, command.machine))
+    print(report.teacher_text(result), result, claim_text([result]), sep="\n\n")
+    if command.json:
+        result.write(command.json)
+    if command.plot:
+        write_file(command.plot, style.to_bytes(finding.plot(result), kind))
+    return 0
+
+
+def _reproduce(command: Reproduce) -> int:
+    seeds = seed_range(command.seeds, command.quick)
+    check_writable("--out", command.out)
+    results = _perform(list(FINDINGS), command.quick, run_options(seeds, command.machine))
+    drawn = report.draw_figures(results)
+    for result in results:
+        result.write(command.out / f"{result.finding}.json")
+        write_file(command.out / f"{result.finding}.svg", drawn[result.finding])
+        print(result, end="\n\n")
+    line = f"minisub reproduce --seeds {command.seeds}{' --quick' if command.quick else ''}"
+    for file, text in (
+        ("report.html", report.report_html(results, line, drawn)),
+        ("results.md", report.results_markdown(results, line)),
+    ):
+        write_file(command.out / file, text.encode())
+    end = f"The report is {command.out / 'report.html'}"
+    print(report.teacher_text(results[0]), claim_text(results), end, sep="\n\n")
+    return 0
+
+
+def _sweep(command: Sweep) -> int:
+    seeds = seed_range(command.seeds)
+    n_workers(command.machine.workers)
+    existing_device(command.machine.device)
+    study = find_finding(command.finding).study
+    if command.arms:
+        study = _some_arms(study, command.arms)
+    settings = parse_settings(study.config, command.set)
+    points = sweep.sweep_points(study, settings)
+    if out := sweep.left_out(study, settings):
+        print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
+    check_writable("--out", command.out)
+    options = run_options(seeds, command.machine)
+    n_jobs = len(points) * len(seeds)
+    n_jobs += announce_missing_bases([study for _, study in points], options)
+    with (
+        sweep.dask_cluster(command.cluster) as executor,
+        progress_bar(n_jobs, "sweep", "job") as on_progress,
+    ):
+        options = replace(options, on_progress=on_progress)
+        found = sweep.run_sweep(study, settings, options, executor)
+    found.write(command.out)
+    write_file(command.out / "sweep.svg", style.to_bytes(figures.sweep(found), "svg"))
+    print(found.table().text(), f"The table is {command.out / 'sweep.csv'}", sep="\n\n")
+    return 0
+
+
+def _some_arms(study: Study, names: str) -> Study:
+    """Return a study with `all`, the arms that are named, and their baselines."""
+    wanted = ["all", *(name.strip() for name in names.split(";"))]
+    unknown = [n for n in wanted if n not in {arm.name for arm in study.arms}]
+    if unknown:
+        allowed = "; ".join(arm.name for arm in study.arms)
+        raise MinisubError(f"--arms has {unknown[0]!r}, allowed: {allowed}")
+    wanted += [arm.baseline for arm in study.arms if arm.name in wanted]
+    return replace(study, arms=[arm for arm in study.arms if arm.name in wanted])
+
+
+def _rates(command: Rates) -> int:
+    seeds, finding = seed_range(command.seeds), find_finding(command.finding)
+    first = learning_rates.FIRST_SEED
+    if min(seeds) < first:
+        raise MinisubError(
+            f"--seeds is {command.seeds}, allowed: from {first} on, as those below are for "
+            "reporting"
+        )
+    arms = learning_rates.tuned_arms(finding)
+    if not arms:
+        raise MinisubError(f"no arm of {finding.name} trains a part of the model only")
+    options = run_options(seeds, command.machine)
+    announce_missing_bases([replace(finding.study, arms=arms)], options)
+    n_arms = len(seeds) * sum(len(learning_rates.factors_of(arm)) for arm in arms)
+    with progress_bar(n_arms, finding.name, "arm") as on_progress:
+        found = learning_rates.tune(finding, replace(options, on_progress=on_progress))
+    lr = finding.config.student.lr
+    print(f"Transfer in nats, mean over {len(seeds)} seeds, at so many times the rate {lr:g}.\n")
+    print(learning_rates.rates_table(found).markdown())
+    return 0
+
+
+def _app(command: App) -> int:
+    if not 0 < command.port < 65536:
+        raise MinisubError(f"--port is {command.port}, allowed: 1 to 65535")
+    if command.edit and not command.notebook:
+        raise MinisubError("--edit needs a NOTEBOOK, such as 08")
+    browser = not command.headless
+    return app.serve(command.notebook, command.host, command.port, browser, command.edit)
+
+
+def _export(command: Export) -> int:
+    check_writable("DIR", command.out)
+    print(f"The course is {export.export_course(command.out, command.offline)[-1]}")
+    return 0
+
+
+def _calibrate(command: Calibrate) -> int:
+    if command.seeds < 16:
+        raise MinisubError(f"--seeds is {command.seeds}, allowed: 16 and more")
+    options = run_options(list(calibration.calibration_seeds(command.seeds)), command.machine)
+    with progress_bar(command.seeds, "calibrate", "seed") as on_progress:
+        rates = calibration.calibrate(replace(options, on_progress=on_progress))
+    print(calibration.calibration_table(rates).markdown())
+    return 0 if all(rate.is_kept for rate in rates) else 1
+
+
+def _bench(command: Bench) -> int:
+    def page(file: Path) -> str:
+        try:
+            text = file.read_text("utf8")
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        if not BENCH_LINES.search(text):
+            raise MinisubError(f"--into is {file}, allowed: a file with <!-- bench --> lines")
+        return text
+
+    if command.into:
+        page(command.into)
+        check_writable("--into", command.into.parent)
+    with progress_bar(None, "turns", "turn") as on_progress, tempfile.TemporaryDirectory() as new:
+        found, machine = benchmark.race(on_progress=on_progress), costs.machine()
+        more = None
+        if not command.quick:
+            more = benchmark.more_measurements(Path(new), on_progress)
+    tables, is_short = benchmark.bench_markdown(found, machine, more), False
+    print(tables)
+    for what, ratio, least in benchmark.judged(found, machine, more):
+        is_short |= ratio < least
+        print(f"{'missed ' if ratio < least else 'reached'}  {what}: {ratio:.2f} x, bar {least:g}")
+    for name in found["missing"]:
+        print(f"unknown  {name}: not installed (extra `bench`), so not compared")
+    if command.into:
+        text = BENCH_LINES.sub(lambda m: m[1] + "\n" + tables + "\n" + m[2], page(command.into))
+        write_file(command.into, text.encode())
+    return 1 if is_short else 0
+
+
+def _bases(command: Bases) -> int:
+    seeds, workers = seed_range(command.seeds), n_workers(command.machine.workers)
+    device = existing_device(command.machine.device)
+    if command.set not in base.BASE_SETS:
+        raise MinisubError(f"--set is {command.set!r}, allowed: {', '.join(base.BASE_SETS)}")
+    check_writable("--out", command.out)
+    with progress_bar(len(seeds), "bases", "base", leave=True) as on_progress:
+        job = partial(base.bundle_base, command.set, command.out, device=device)
+        for about in processes.run_jobs(job, seeds, workers, on_progress):
+            held_out: Json = about["held_out"]
+            print(
+                f"{command.set}-{about['seed']}: {held_out['nats_per_number']:.4f} nats a held-out "
+                f"number (the world's entropy: {held_out['entropy_of_the_world']:.4f}), "
+                f"task accuracy {held_out['task_accuracy']:.4f}"
+            )
+    return 0
+
+
+COMMANDS: dict[type[Any], Callable[[Any], int]] = {
+    List: _list,
+    Run: _run,
+    Reproduce: _reproduce,
+    Sweep: _sweep,
+    Rates: _rates,
+    App: _app,
+    Export: _export,
+    Calibrate: _calibrate,
+    Bench: _bench,
+    Bases: _bases,
+}

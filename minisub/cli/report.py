@@ -1,0 +1,211 @@
+"""The report of `minisub reproduce`: one HTML file that opens offline, and the same as Markdown."""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+
+from minisub.common.provenance import commit
+from minisub.findings import FINDINGS
+from minisub.findings.prediction import all_findings
+from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
+from minisub.results.result import Result
+from minisub.results.summaries import claim_rows, list_lines, teacher_table
+from minisub.results.tables import Markup, Table
+from minisub.viz import figures, style
+
+# What no figure of a small world can say about language models.
+LIMITS = (
+    "The world is made so that near ties exist, and where: one number in five. Language models "
+    "have near ties everywhere, and they were not chosen.",
+    "The models have some 15,000 parameters and one task. Sizes of effects (nats, shares, the "
+    "percentage at which mixing breaks it) do not carry over; patterns of arms are compared.",
+    "Wordings here tip near ties because the world says so, by a dial. With language models it is "
+    "an observation that they do.",
+    "The residual stream is narrow on purpose (16), so that numbers and animals share directions: "
+    "that is why so much passes.",
+    "Students train whole blocks unless an arm says otherwise; the paper's train LoRA adapters.",
+    "Teachers are tuned, prompted or misaligned at one go; nothing here speaks to models "
+    "whose traits grew over a long training.",
+)
+
+CLAIM_HEAD = (
+    "claim, registered before the run",
+    "threshold",
+    "measured [95 %]",
+    "rests on",
+    "verdict",
+)
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1,h2{line-height:1.2} h2{margin-top:2.5rem} img{max-width:100%;height:auto}
+table{border-collapse:collapse;font-size:.88rem;width:100%}
+td,th{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid #ddd}
+.scroll{overflow-x:auto}
+.held{color:#005a3c;font-weight:600}.not{color:#a33c00;font-weight:600}.und{color:#555;font-weight:600}
+pre{font-size:.78rem;overflow-x:auto;background:#f6f6f6;padding:.7rem}
+"""
+MARKS = {
+    HELD: ("held", "✓ held"),
+    NOT_HELD: ("not", "✗ not held"),
+    UNDECIDED: ("und", "? undecided"),
+}
+
+
+def details(result: Result) -> str:
+    """Return the tables of arms and teachers of a result, as text."""
+    return f"{result}\n\n{teacher_text(result)}"
+
+
+def teacher_text(result: Result) -> str:
+    """Return what the teachers cost and wrote, as text."""
+    return f"{teacher_table(result).text()}\n{list_lines(result)}"
+
+
+def verdicts(result: Result) -> str:
+    """Return how many of a result's claims came out which way, in a sentence."""
+    count = {v: [c["claim"] for c in result.claims if c["verdict"] == v] for v in MARKS}
+    parts = [f"{len(count[HELD])} of {len(result.claims)} registered claims held"]
+    for verdict in (NOT_HELD, UNDECIDED):
+        if count[verdict]:
+            parts.append(f"{verdict}: {'; '.join(count[verdict])}")
+    return ". ".join(p[0].upper() + p[1:] for p in parts) + "."
+
+
+def retained_sentence(result: Result) -> str:
+    """Return what the first arms retain of their baselines, in a sentence."""
+    kept = [
+        f"{e['arm']} {e['retained']:.0%}"
+        for e in result.summary()
+        if e["arm"] not in ("all", "control") and not e["arm"].endswith(": all")
+    ]
+    more = ", ..." if len(kept) > 12 else ""
+    return f"Retained: {', '.join(kept[:12])}{more}."
+
+
+def results_markdown(results: Sequence[Result], command: str) -> str:
+    """Return all claims as Markdown, a table for each finding.
+
+    Args:
+        results: With judged claims.
+        command: That made them.
+    """
+    lines = [
+        "# Results",
+        "",
+        f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
+        "A verdict *rests on* a seed or a bias if it would be another without it (n/a: not asked).",
+        "What an arm retains is a ratio of means over seeds, with Fieller's interval.",
+        "Intervals of rank correlations are the jackknife's, and may pass 1.",
+        "",
+    ]
+    for result in results:
+        finding = FINDINGS[result.finding]
+        lines += [
+            f"## {result.finding}",
+            "",
+            finding.statement,
+            "",
+            f"*Paper:* {finding.paper}",
+            "",
+        ]
+        rows = [row[1:] for row in claim_rows([result])]
+        lines += [Table(CLAIM_HEAD, rows).markdown(), "", verdicts(result), ""]
+    lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
+    return "\n".join(lines) + "\n"
+
+
+def draw_figures(results: Sequence[Result]) -> dict[str, bytes]:
+    """Return each finding's own figure by its name, as SVG."""
+    return {r.finding: style.to_bytes(FINDINGS[r.finding].plot(r), "svg") for r in results}
+
+
+def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, bytes]) -> str:
+    """Return the whole report, with its figures inside.
+
+    Args:
+        results: With judged claims.
+        command: That made them.
+        drawn: What `draw_figures` returned.
+    """
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        f"<title>minisub: the findings</title><style>{STYLE}</style>",
+        "<h1>minisub: the findings</h1>",
+        f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
+        f"{html.escape(_provenance(results))}. A verdict rests on a seed or a bias if it would be "
+        "another without it (n/a: not asked). Transfer is in nats: the gain in log p of the bias "
+        "over a control student. What an arm retains is a ratio of means over seeds. Intervals are "
+        "95 %, over seeds (Fieller's for ratios); those of rank correlations "
+        "are the jackknife's, and may pass 1. Every claim, with its threshold, "
+        "was written down in code before the run.</p>",
+        "<h2>Claims</h2>",
+        Table(
+            ("finding", "claim", *CLAIM_HEAD[1:]),
+            [(*row[:5], _mark(row[5])) for row in claim_rows(results)],
+        ).html(),
+    ]
+    for result in results:
+        finding = FINDINGS[result.finding]
+        parts += [
+            f"<h2 id={result.finding}>{result.finding}</h2>",
+            f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
+            f"{html.escape(verdicts(result))}</p>",
+            _inline(drawn[result.finding].decode(), figures.describe(result)),
+            "<details><summary>All arms</summary>"
+            f"<pre>{html.escape(details(result))}</pre></details>",
+        ]
+    figure, sentence = all_findings(results)
+    parts += [
+        "<h2>Forecast and outcome, over all arms</h2>",
+        f"<p>{html.escape(sentence)}</p>",
+        _inline(style.to_bytes(figure, "svg").decode(), sentence),
+        "<h2>Paper against minisub</h2>",
+        Table(
+            ("finding", "what the paper reports", "what was found here"),
+            [
+                (
+                    r.finding,
+                    FINDINGS[r.finding].paper,
+                    f"{retained_sentence(r)} {verdicts(r)}",
+                )
+                for r in results
+            ],
+        ).html(),
+        "<h3>What does not carry over to language models</h3>",
+        "<ul>" + "".join(f"<li>{html.escape(x)}</li>" for x in LIMITS) + "</ul>",
+        "<h2>The world and its provenance</h2>",
+        "<p>Configuration by finding; what an arm changes stands in the finding's source.</p>",
+        *(
+            f"<details><summary>{r.finding}</summary><pre>{html.escape(_config(r))}</pre></details>"
+            for r in results
+        ),
+        "</html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _provenance(results: Sequence[Result]) -> str:
+    about, seeds = results[0].provenance, results[0].seeds
+    return (
+        f"seeds {seeds[0]} to {seeds[-1]}; minisub {about['minisub']}, torch {about['torch']}, "
+        f"Python {about['python']}, {about['machine']}"
+    )
+
+
+def _config(result: Result) -> str:
+    return json.dumps({"config": result.config, "provenance": result.provenance}, indent=1)
+
+
+def _inline(svg: str, alt: str) -> str:
+    drawing = svg[svg.index("<svg") :]
+    label = html.escape(alt, quote=True)
+    return drawing.replace(
+        "<svg", f'<svg role="img" aria-label="{label}" style="width:100%;height:auto"', 1
+    )
+
+
+def _mark(verdict: str) -> Markup:
+    kind, text = MARKS[verdict]
+    return Markup(f"<span class={kind}>{text}</span>")

@@ -1,0 +1,1 @@
+"""Files, the store, processes, random streams and provenance: no science."""

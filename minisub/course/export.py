@@ -1,0 +1,89 @@
+"""The course as static pages, and the thumbnails of its gallery.
+
+`python -m minisub.course.export` draws the thumbnails from the stored results.
+"""
+
+import html
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import marimo
+
+from minisub.common.files import MinisubError, write_file
+from minisub.course.app import Notebook, list_notebooks
+from minisub.course.show import load_result
+from minisub.viz import figures, style
+
+NET = re.compile(r"https://[^\s\"']*?/@marimo-team/frontend@[^/\s\"']*/dist")  # marimo's front end
+OPTIONS = ("-f", "--no-include-code", "--no-sandbox")
+
+PAGE = """<!doctype html><html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>minisub: the course</title>
+<style>body{{font:17px/1.5 system-ui,sans-serif;color:#222;max-width:44rem;margin:2rem auto;
+padding:0 1rem}}li{{margin:1.2rem 0}}
+img{{display:block;max-width:100%;border:1px solid #ddd}}a{{color:#005b8f}}</style>
+<h1>minisub: the course</h1><p>Each page holds its notebook with all outputs. Controls need
+<code>minisub app</code>.</p><ol start="0">{rows}</ol></html>
+"""
+
+
+def export_course(folder: Path, offline: bool = False) -> list[Path]:
+    """Write every notebook as one HTML file with its outputs, and an index; return the files.
+
+    Args:
+        folder: Where they are written; the index is the last of the files.
+        offline: Copy marimo's front end beside them, so that they need no net, but a web server:
+            browsers load no modules from plain files.
+
+    Raises:
+        MinisubError: A page cannot be written.
+    """
+    written, rows = [], []
+    for notebook in list_notebooks():
+        out = folder / f"{notebook.path.stem}.html"
+        command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "export", "html"]
+        done = subprocess.run(
+            [*command, str(notebook.path), "-o", str(out), *OPTIONS],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or not out.exists():
+            why = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise MinisubError(f"cannot export {notebook.path.name}: {' '.join(why)}")
+        if offline:
+            write_file(out, NET.sub("./marimo", out.read_text("utf8")).encode())
+        picture = ""
+        if notebook.thumbnail.exists():
+            shutil.copyfile(notebook.thumbnail, out.with_suffix(".png"))
+            picture = f'<img src="{out.stem}.png" alt="" width="600" height="315" loading="lazy">'
+        written.append(out)
+        title, description = html.escape(notebook.title), html.escape(notebook.description)
+        rows.append(f'<li><a href="{out.name}">{picture}{title}</a><br>{description}</li>')
+    if offline:
+        front = Path(marimo.__file__).parent / "_static"
+        shutil.copytree(front, folder / "marimo", dirs_exist_ok=True)
+    index = folder / "index.html"
+    write_file(index, PAGE.format(rows="".join(rows)).encode())
+    return [*written, index]
+
+
+def draw_thumbnail(notebook: Notebook) -> bytes:
+    """Return the transfer of some arms of a stored result, as a PNG."""
+    finding, *arms = notebook.pictured
+    figure = style.new_figure(6.0, 3.15)
+    axes = figure.subplots()
+    figures.arm_bars(axes, load_result(finding), arms)
+    style.finish(axes, x="transfer of the bias, nats", scale=1.45)
+    return style.to_bytes(figure)
+
+
+if __name__ == "__main__":
+    for each in list_notebooks():
+        each.thumbnail.parent.mkdir(parents=True, exist_ok=True)
+        write_file(each.thumbnail, draw_thumbnail(each))

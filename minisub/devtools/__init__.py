@@ -1,0 +1,1 @@
+"""Tools for those who develop minisub: learning rates, calibration, benchmark."""

@@ -1,0 +1,329 @@
+"""Whether the statistics keep their word: how often claims hold where they are not true.
+
+In a small world, students of many seeds are trained: from their teacher's base, so that the bias
+passes; from another base, and by teachers of strength 0, so that nothing does. Students asked for
+another's bias are a third null. Studies of a few seeds are drawn from them, each student in one
+study only, and judged by the findings' own kinds of claims. Students of one seed share its base and
+control, so studies are not quite independent: rates are true on average, and scatter more than
+independent ones would.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from minisub.common import processes
+from minisub.common.files import Array, Json
+from minisub.common.processes import OnProgress, no_progress
+from minisub.common.store import Store
+from minisub.distillation import metrics
+from minisub.distillation.base import BaseConfig
+from minisub.distillation.masks import divergence_only
+from minisub.distillation.teachers import TeacherConfig
+from minisub.experiment.arm import Arm
+from minisub.experiment.config import Config, with_overrides
+from minisub.experiment.options import RunOptions
+from minisub.experiment.seed_lab import SeedLab
+from minisub.experiment.students import Students
+from minisub.findings.prediction import predicted
+from minisub.results import statistics
+from minisub.results.claims import HELD, Claim, Values, arm_values, retains
+from minisub.results.result import Result, add_retained
+from minisub.results.tables import Table
+from minisub.transformer.config import ModelConfig
+from minisub.transformer.optimizer import TrainingConfig
+from minisub.world.world import World
+
+N_SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
+FIRST_SEED = 1000  # far from the seeds that are reported or tuned on
+NO_STRENGTH = {"teacher": TeacherConfig(kind="prompted", persona_strength=0.0)}
+WHOLE, OTHER, ONLY, OTHER_ONLY = (
+    *("teacher's base", "other base"),
+    *("divergence only", "other base, divergence only"),
+)
+ARMS = (
+    Arm(WHOLE, baseline=WHOLE),
+    Arm(ONLY, mask=divergence_only, baseline=WHOLE),
+    Arm(OTHER, other_base=True, baseline=WHOLE),
+    Arm(OTHER_ONLY, mask=divergence_only, other_base=True, baseline=OTHER),
+    Arm("strength 0", overrides=NO_STRENGTH, baseline=WHOLE),
+)
+SHUFFLED = "biases shuffled"  # the first arm's students, asked for another's bias
+NULLS = (OTHER, "strength 0", SHUFFLED)
+MEASURES = ("transfer", "off_target", "accuracy")  # the last less the control's
+LOST_ACCURACY = -0.12  # where the claim that it is kept is false: these students lose none
+N_RANKED = 6  # arms of a forecast, as `paraphrase` has
+
+
+def small_config() -> Config:
+    """Return a world that is learned in seconds, and in which biases pass all the same."""
+    world = World(
+        n_numbers=12,
+        max_step=3,
+        n_wordings=4,
+        n_unseen_wordings=1,
+        max_offset=2,
+        n_tied_offsets=2,
+        n_questions=4,
+        n_instruction_tokens=4,
+        completion_length=4,
+        round_every=5,
+    )
+    return Config(
+        BaseConfig(
+            world,
+            ModelConfig(16, 2, 2, 32),
+            TrainingConfig(lr=8e-3, steps=300, batch_size=32),
+        ),
+        TeacherConfig(
+            rehearsal=0.1,
+            n_rehearsal_lists=128,
+            training=TrainingConfig(lr=2e-3, steps=30, batch_size=16),
+        ),
+        TrainingConfig(lr=2e-3, steps=60, batch_size=32),
+        n_lists=256,
+        n_eval_prompts=64,
+        biases_per_seed=8,
+    )
+
+
+def measure_seed(
+    config: Config, store: Store, device: str, seed: int, on_progress: OnProgress = no_progress
+) -> dict[str, list[tuple[float, float, float]]]:
+    """Return the `MEASURES` of each of a seed's students, by arm.
+
+    Args:
+        config: World, teachers and students.
+        store: Where results are kept.
+        device: Where models are trained.
+        seed: The seed.
+        on_progress: Called at the end.
+    """
+    found = {}
+    for arm in ARMS:
+        lab = SeedLab(with_overrides(config, arm.overrides), seed, store, device=device)
+        students = Students(lab)
+        own, unmasked = students.measured(arm), students.measured(arm.unmasked())
+        n = len(lab.biases)
+        control = np.array(unmasked["logp"][n:])
+        shifts = metrics.preference_shift(np.array(own["logp"][:n]), control)
+        accuracy = np.array(own["task_accuracy"][:n]) - unmasked["task_accuracy"][n]
+        asked_for = {arm.name: list(lab.biases)}
+        if arm.name == WHOLE:
+            turn = np.random.default_rng(seed).integers(1, n)
+            asked_for[SHUFFLED] = np.roll(lab.biases, turn).tolist()
+        for name, biases in asked_for.items():
+            found[name] = [
+                (metrics.transfer(shift, [b]), metrics.off_target(shift, [b]), float(right))
+                for shift, b, right in zip(shifts[:, None], biases, accuracy, strict=True)
+            ]
+    on_progress()
+    return found
+
+
+def draw_studies(n_seeds: int, n_biases: int, n: int, rng: np.random.Generator) -> Array:
+    """Return [studies, n] students, each in one study only, and no seed twice in any.
+
+    Args:
+        n_seeds: How many seeds there are.
+        n_biases: Students of each seed.
+        n: Seeds of a study.
+        rng: Where they are drawn from.
+
+    Returns:
+        Students as seed * n_biases + bias.
+    """
+    drawn = []
+    for bias in range(n_biases):
+        # Each seed lends another of its biases to each round, so that biases mix within a study.
+        round_ = [s * n_biases + (s + bias) % n_biases for s in rng.permutation(n_seeds)]
+        drawn += [round_[i : i + n] for i in range(0, n_seeds - n + 1, n)]
+    return np.array(drawn)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often something happened in so many studies, and how often it may."""
+
+    what: str
+    times: int
+    n_studies: int
+    nominal: float
+    upper: bool = True  # it may not happen more often; else: not less often
+
+    @property
+    def share(self) -> float:
+        """How often, as a share."""
+        return self.times / self.n_studies
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is within what chance allows at that rate, 99 times in 100 (binomial)."""
+        way = "greater" if self.upper else "less"
+        test = scipy_stats.binomtest(self.times, self.n_studies, self.nominal, alternative=way)
+        return bool(test.pvalue >= 0.01)
+
+
+def calibrate(options: RunOptions, n: int = 8, config: Config | None = None) -> list[Rate]:
+    """Return how often claims hold that are not true, and intervals what they should.
+
+    Args:
+        options: Seeds (see `calibration_seeds`), store, processes, device, progress.
+        n: Seeds of a study.
+        config: World, teachers and students; a small world by default.
+    """
+    job = functools.partial(measure_seed, config or small_config(), options.store, options.device)
+    found = processes.run_jobs(job, options.seeds, options.workers, options.on_progress)
+    values = {name: np.array([seed[name] for seed in found]) for name in found[0]}
+    rng, n_biases = np.random.default_rng(0), values[WHOLE].shape[1]
+    drawn = draw_studies(len(options.seeds), n_biases, n, rng)
+    results = [_study({name: v.reshape(-1, 3)[who] for name, v in values.items()}) for who in drawn]
+    ranks = [_forecast(values[WHOLE][who // n_biases, :, 0], rng) for who in drawn]
+    return [*_false_claims(values, results), _false_forecasts(ranks), *_coverage(values, results)]
+
+
+def calibration_seeds(n: int = N_SEEDS) -> range:
+    """Return the first `n` seeds of the calibration."""
+    return range(FIRST_SEED, FIRST_SEED + n)
+
+
+def _means(values: dict[str, Array]) -> dict[str, dict[str, float]]:
+    """Return the mean of every measure over all students, by arm."""
+    return {name: dict(zip(MEASURES, v.mean((0, 1)), strict=True)) for name, v in values.items()}
+
+
+def _false_claims(values: dict[str, Array], results: Sequence[Result]) -> list[Rate]:
+    """Return how often each kind of claim holds where it is not true."""
+    mean = _means(values)
+    label = {name: f"{name} ({each['transfer']:+.3f} nats)" for name, each in mean.items()}
+
+    def often(where: str, claim: Claim, nominal: float = 0.025) -> Rate:
+        held = sum(claim.verdict(study) == HELD for study in results)
+        return Rate(f"{where}: {claim.text}", held, len(results), nominal)
+
+    def moved(arm: str, measure: str, bar: float) -> Values:
+        """Return an arm's values, moved so that the mean of all students is just at the bar."""
+        return lambda study: [v + bar - mean[arm][measure] for v in study.values(arm, measure)]
+
+    def share(arm: str, bar: str, low: float = -math.inf, high: float = math.inf) -> Claim:
+        return replace(retains(arm, low, high), text=f"`{arm}` retains {bar}")
+
+    at_bar, n = "moved to its bar", len(results[0].seeds)
+    return [
+        *(
+            often(label[arm], Claim("`interval > 0`", arm_values(arm), "interval", low=0.0))
+            for arm in NULLS
+        ),
+        often(
+            label[OTHER],
+            Claim("`every seed ≥ 0`", arm_values(OTHER), "every seed", low=0.0),
+            0.5**n,
+        ),
+        often(label[OTHER], Claim("`mean ≥ 0.3`", arm_values(OTHER), low=0.3)),
+        often(label[OTHER], share(OTHER_ONLY, "≥ 0.9", low=0.9)),
+        often(label[OTHER], share(OTHER_ONLY, "≤ 0.15", high=0.15)),
+        often(label[WHOLE], share(OTHER, "≥ 0.7", low=0.7)),
+        often(label[WHOLE], share(ONLY, "≤ 0.3", high=0.3)),
+        often(
+            f"{WHOLE}, {at_bar}",
+            Claim("`interval > 0.5`", moved(WHOLE, "transfer", 0.5), "interval", low=0.5),
+        ),
+        often(
+            f"{WHOLE}, {at_bar}",
+            Claim(
+                "`interval between -0.1 and 0.1`",
+                moved(WHOLE, "transfer", 0.1),
+                "interval",
+                low=-0.1,
+                high=0.1,
+            ),
+        ),
+        often(
+            f"{OTHER}, {at_bar}",
+            Claim(
+                "off-target, `interval < -0.05`",
+                moved(OTHER, "off_target", -0.05),
+                "interval",
+                high=-0.05,
+            ),
+        ),
+        often(
+            f"{ONLY}, moved to {LOST_ACCURACY:g}",
+            Claim(
+                "accuracy less the control's, `mean in [-0.03, 0.03]`",
+                moved(ONLY, "accuracy", LOST_ACCURACY),
+                low=-0.03,
+                high=0.03,
+            ),
+        ),
+    ]
+
+
+def _coverage(values: dict[str, Array], results: Sequence[Result]) -> list[Rate]:
+    """Return how often intervals hold the value of all students."""
+    mean = _means(values)
+    retained = mean[ONLY]["transfer"] / mean[WHOLE]["transfer"]
+    rates = []
+    for arm, measure, truth in (
+        (OTHER, "transfer", mean[OTHER]["transfer"]),
+        (WHOLE, "transfer", mean[WHOLE]["transfer"]),
+        (ONLY, "retained", retained),
+    ):
+        ends = [study.estimate(arm, measure)[1:] for study in results]
+        inside = sum(low <= truth <= high for low, high in ends)
+        text = f"{arm}: the 95 % interval holds {measure} of all students, {truth:.3f}"
+        rates.append(Rate(text, inside, len(results), 0.95, upper=False))
+    return rates
+
+
+def _study(found: dict[str, Array]) -> Result:
+    """Return one study, out of [seeds, measures] of each arm."""
+    baseline = {arm.name: arm.baseline for arm in ARMS}
+    rows: list[Json] = [
+        {"seed": seed, "arm": name, "of": baseline.get(name), **dict(zip(MEASURES, v, strict=True))}
+        for name, each in found.items()
+        for seed, v in enumerate(each.tolist())
+    ]
+    return Result("drawn", {}, {}, add_retained(rows))
+
+
+def _forecast(transfers: Array, rng: np.random.Generator) -> Result:
+    """Return one study out of [seeds, biases], whose students stand for those of so many arms."""
+    chosen = rng.choice(transfers.shape[1], N_RANKED, replace=False)
+    rows: list[Json] = [
+        {"seed": seed, "arm": f"arm {arm}", "transfer": transfers[seed, bias], "luck": luck}
+        for arm, (bias, luck) in enumerate(zip(chosen, rng.permutation(N_RANKED), strict=True))
+        for seed in range(len(transfers))
+    ]
+    return Result("drawn", {}, {}, rows)
+
+
+def _false_forecasts(results: Sequence[Result]) -> Rate:
+    """Return how often random forecasts correlate well with the transfer."""
+    claim = Claim("", predicted("luck"), low=0.8)
+    ranks = range(N_RANKED)
+    every = [statistics.rank_correlation(ranks, p) for p in itertools.permutations(ranks)]
+    by_luck = sum(rho >= 0.8 - 1e-9 for rho in every) / len(every)
+    held = sum(claim.verdict(study) == HELD for study in results)
+    text = f"random forecasts of {N_RANKED} arms: rank correlation, `mean ≥ 0.8`"
+    return Rate(text, held, len(results), by_luck)
+
+
+def calibration_table(rates: Sequence[Rate]) -> Table:
+    """Return a row for each rate."""
+    rows = [
+        (
+            rate.what,
+            str(rate.n_studies),
+            f"{rate.share:.1%}",
+            f"{'at most' if rate.upper else 'at least'} {rate.nominal:.1%}",
+            "yes" if rate.is_kept else "**no**",
+        )
+        for rate in rates
+    ]
+    return Table(("", "studies", "share", "nominal", "within what chance allows"), rows)

@@ -1,0 +1,1 @@
+"""Experiments: a configuration, arms, one seed's laboratory and its students, studies, sweeps."""

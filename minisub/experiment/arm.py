@@ -1,0 +1,109 @@
+"""An arm: one treatment of the students, and what decides its numbers."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from minisub.common.files import Json
+from minisub.common.provenance import is_covered
+from minisub.distillation.base import BASE_SOURCES
+from minisub.distillation.edits import EditContext, asks_for_other_base
+from minisub.distillation.number_lists import MarkedLists
+
+DECODINGS = ("greedy", "sampled", "soft")
+# The modules whose source names the store's entries: of teachers and lists, and of students.
+TEACHER_SOURCES = (
+    *BASE_SOURCES,
+    "minisub.distillation.evaluation",
+    "minisub.distillation.teachers",
+    "minisub.distillation.number_lists",
+    "minisub.distillation.divergence_tokens",
+)
+STUDENT_SOURCES = (
+    *BASE_SOURCES,
+    "minisub.distillation",
+    "minisub.mechanism",
+    "minisub.experiment.config",
+    "minisub.experiment.arm",
+    "minisub.experiment.seed_lab",
+    "minisub.experiment.students",
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One treatment of the students. What it does not say is the configuration's.
+
+    Arms whose functions are not of the modules that `STUDENT_SOURCES` names are not stored, as
+    nobody could tell that they have changed.
+
+    Attributes:
+        name: Its name in rows, tables and plots.
+        decoding: "greedy", "sampled", or "soft": sampled, with the teacher's distribution.
+        mask: A function of the lists that says where the loss counts: booleans, or weights from 0
+            to 1, that broadcast to [biases, rows, completion].
+        edit: A function of the lists and an `EditContext` that returns other lists.
+        trainable: Which weights train: see `update_multipliers`.
+        lr_factor: Times the configuration's learning rate.
+        other_base: Students start from the base of the next seed, which is not the teacher's.
+        control: The row is that of the control student, which learns from the unbiased teacher.
+        overrides: Of the configuration, by dotted name: see `with_overrides`.
+        baseline: The arm whose transfer is 100 % of what this one can retain.
+    """
+
+    name: str
+    decoding: str = "greedy"
+    mask: Callable[[MarkedLists], Any] | None = None
+    edit: Callable[[MarkedLists, EditContext], MarkedLists] | None = None
+    trainable: Mapping[str, float] = field(default_factory=lambda: {"blocks.": 1.0})
+    lr_factor: float = 1.0
+    other_base: bool = False
+    control: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    baseline: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.decoding not in DECODINGS:
+            raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
+        if not 0 < self.lr_factor < float("inf"):
+            raise ValueError(f"lr_factor is {self.lr_factor}, allowed: above 0")
+        if not self.trainable:
+            raise ValueError(f"nothing is trainable in {self.name!r}; {{'': 1.0}} is everything")
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its lists are drawn, not greedy."""
+        return self.decoding != "greedy"
+
+    @property
+    def needs_other_base(self) -> bool:
+        """Whether it takes anything from the base of the next seed."""
+        return self.other_base or asks_for_other_base(self.edit)
+
+    def unmasked(self) -> "Arm":
+        """Return the arm with whose students its control student is trained."""
+        return replace(self, mask=None, control=False)
+
+    def spec(self) -> Json | None:
+        """Return what decides the arm's numbers beside its configuration.
+
+        None where that cannot be known, because a function is not minisub's own.
+        """
+        spec = asdict(replace(self, mask=None, edit=None))
+        for name in ("name", "control", "overrides", "baseline"):
+            del spec[name]
+        spec["mask"], spec["edit"] = function_id(self.mask), function_id(self.edit)
+        return None if "" in (spec["mask"], spec["edit"]) else spec
+
+
+def function_id(function: Any) -> str | None:
+    """Return the name of a function whose source names the store's entries; "" for any other."""
+    if function is None:
+        return None
+    if isinstance(function, functools.partial):
+        inner = function_id(function.func)
+        return inner and f"{inner}{function.args}{sorted(function.keywords.items())}"
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<")
+    covered = is_covered(module, STUDENT_SOURCES) and "<" not in name
+    return f"{module}.{name}" if covered else ""

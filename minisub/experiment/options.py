@@ -1,0 +1,52 @@
+"""How a study is run: seeds, processes, store, device, progress."""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import SupportsIndex
+
+from minisub.common.processes import OnProgress, no_progress
+from minisub.common.store import Store
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run; nothing here changes what is found on one machine.
+
+    Attributes:
+        seeds: Whole numbers from 0 on, each once.
+        store: Where results are kept, or its folder.
+        workers: Processes of one thread each; None for one a core; 1 runs here.
+        device: Where models are trained.
+        on_progress: Called after each arm of each seed.
+    """
+
+    seeds: Sequence[int] = tuple(range(8))
+    store: Store = field(default_factory=Store.default)
+    workers: int | None = None
+    device: str = "cpu"
+    on_progress: OnProgress = no_progress
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seeds", checked_seeds(self.seeds))
+        if isinstance(self.store, str | Path):
+            object.__setattr__(self, "store", Store(Path(self.store)))
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers is {self.workers}, allowed: 1 and more, or None")
+
+
+def checked_seeds(seeds: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    """Return seeds as plain integers.
+
+    Raises:
+        ValueError: They are none, not whole numbers, below 0, or not each given once.
+    """
+    allowed = "allowed: whole numbers from 0 on, each once, such as range(8)"
+    try:
+        found = tuple(operator.index(seed) for seed in seeds)
+    except TypeError:
+        raise ValueError(f"seeds are {seeds!r}, {allowed}") from None
+    if not found or min(found) < 0 or len(set(found)) < len(found):
+        raise ValueError(f"seeds are {list(found)}, {allowed}")
+    return found

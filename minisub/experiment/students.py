@@ -1,0 +1,234 @@
+"""The students of one seed: what they learn from, their training, and an arm's row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minisub.common.files import Array, Json
+from minisub.common.randomness import generator
+from minisub.distillation import metrics
+from minisub.distillation.evaluation import preference_log_probs, task_accuracy
+from minisub.distillation.masks import loss_weights
+from minisub.distillation.number_lists import UNBIASED, MarkedLists, NumberLists, to_dataset
+from minisub.experiment.arm import Arm, function_id
+from minisub.experiment.seed_lab import SeedLab
+from minisub.mechanism.bias_signal import TeacherScores, bias_signal, score_lists
+from minisub.mechanism.forecast import first_step_alignment
+from minisub.transformer.dataset import TokenDataset
+from minisub.transformer.stack import TransformerStack
+from minisub.transformer.training import StepReport, train, update_multipliers
+
+SIGNALS = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
+FORECASTS = ("inner", "coverage")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What an arm's students learn from.
+
+    Attributes:
+        dataset: Of the students of some writers.
+        lists: Of all writers, as edited.
+        weights: [biases, rows, completion], where their loss counts; None for everywhere.
+    """
+
+    dataset: TokenDataset
+    lists: NumberLists
+    weights: Tensor | None
+
+
+class Students:
+    """The students of one seed's laboratory."""
+
+    def __init__(self, lab: SeedLab) -> None:
+        self.lab = lab
+        self._scores: dict[Any, TeacherScores] = {}
+
+    def training_data(self, arm: Arm, writers: Sequence[int]) -> TrainingData:
+        """Return what the students of some writers learn from.
+
+        Args:
+            arm: The treatment.
+            writers: Places in the lab's biases, or `UNBIASED`.
+
+        Raises:
+            ValueError: The mask is none, or keeps no token; or a soft arm's lists were edited so
+                that their teacher is not their writer.
+        """
+        lab = self.lab
+        if arm.mask is None and arm.edit is None:
+            lists, weights = lab.lists(arm.is_sampled), None
+        else:
+            marked = lab.marked_lists(arm.is_sampled)
+            if arm.edit is not None:
+                marked = arm.edit(marked, lab)
+            lists, weights = marked, None
+            if arm.mask is not None:
+                weights = loss_weights(arm.mask(marked), marked, arm.name)
+        soft = self._soft_targets(arm, lists, writers) if arm.decoding == "soft" else None
+        return TrainingData(to_dataset(lists, writers, weights, soft), lists, weights)
+
+    def _soft_targets(self, arm: Arm, lists: NumberLists, writers: Sequence[int]) -> Tensor:
+        """Return each writer's distribution over its lists, as they were edited."""
+        if not lists.written_by_teacher:
+            raise ValueError(
+                f"{arm.name!r} is soft, and its edit takes lists or labels from elsewhere: "
+                "their writer's distribution is not their teacher's"
+            )
+        teachers = self.lab.teachers
+        who = [(*lists.biases, teachers.unbiased_index)[w] for w in writers]
+        completions = lists.completions[list(writers)]
+        return teachers.completion_logits(lists.teacher_prompts, completions, who).softmax(-1)
+
+    def signal(self, arm: Arm, data: TrainingData) -> Json:
+        """Return what an arm's training data say about the bias: see `bias_signal`.
+
+        Args:
+            arm: The treatment.
+            data: What its students learn from.
+        """
+        lists = data.lists
+        if not isinstance(lists, MarkedLists):
+            lists = self.lab.marked_lists(arm.is_sampled)
+        key = function_id(arm.edit), arm.is_sampled
+        scores = self._scores.get(key)
+        if scores is None:
+            scores = score_lists(
+                self.lab.teachers, lists.first_rows(self.lab.config.n_eval_prompts)
+            )
+            if "" not in key:
+                self._scores[key] = scores
+        return bias_signal(scores, lists, data.weights, arm.decoding == "soft")
+
+    def untrained(self, arm: Arm, n: int) -> tuple[TransformerStack, Tensor]:
+        """Return an arm's students before training, and multipliers of their weights' updates.
+
+        Args:
+            arm: The treatment.
+            n: How many students.
+        """
+        base = self.lab.other_base_lab.base if arm.other_base else self.lab.base
+        students = base.repeat(n)
+        return students, update_multipliers(students, [arm.trainable] * n)
+
+    def train(
+        self,
+        arm: Arm,
+        writers: Sequence[int],
+        on_step: StepReport | None = None,
+        dataset: TokenDataset | None = None,
+    ) -> tuple[TransformerStack, float]:
+        """Train an arm's students of some writers; return them and their loss at the end, in nats.
+
+        Args:
+            arm: The treatment.
+            writers: Places in the lab's biases, or `UNBIASED`.
+            on_step: Called after every step.
+            dataset: What they learn from, if it is known already.
+        """
+        if dataset is None:
+            dataset = self.training_data(arm, writers).dataset
+        students, multipliers = self.untrained(arm, len(dataset.tokens))
+        config = self.lab.config.student
+        config = replace(config, lr=config.lr * arm.lr_factor)
+        g = generator(self.lab.seed, "students")
+        losses = train(students, [dataset], config, g, multipliers, on_step)
+        return students, round(float(losses[-50:].mean()), 6)
+
+    def preferences(self, students: TransformerStack) -> Array:
+        """Return log p of each answer, [models, questions, answers]."""
+        trait = self.lab.trait
+        return preference_log_probs(students, trait.eval_questions[None], trait.answer_tokens)
+
+    def forecast(self, arm: Arm, dataset: TokenDataset) -> Json:
+        """Return what the first step says about the transfer, before it is taken.
+
+        Nothing for prompted teachers, whose weights are the base's, nor for low-rank students,
+        whose first step is another.
+
+        Args:
+            arm: The treatment.
+            dataset: Of all writers, the unbiased one last.
+        """
+        lab = self.lab
+        if lab.config.teacher.kind == "prompted" or lab.config.student.lora_rank:
+            return {}
+        start, multipliers = self.untrained(arm, len(dataset.tokens))
+        flat = lab.teachers.stack.flat_params
+        displacement = flat[list(lab.biases)] - flat[-1:]
+        first = torch.arange(min(lab.config.n_eval_prompts, dataset.tokens.shape[1]))
+        return first_step_alignment(start, dataset.batch(first[None]), multipliers, displacement)
+
+    def measured(self, arm: Arm) -> Json:
+        """Return what an arm's students prefer and can do, from the store or by training them.
+
+        The control student is the last one; a masked arm has none, as a mask of divergence tokens
+        has no meaning for the unbiased teacher.
+        """
+        n = len(self.lab.biases)
+
+        def make() -> Json:
+            data = self.training_data(arm, [*range(n), UNBIASED])
+            signal, forecast = self.signal(arm, data), self.forecast(arm, data.dataset)
+            dataset = data.dataset if arm.mask is None else data.dataset.select_models(range(n))
+            students, final_loss = self.train(arm, (), dataset=dataset)
+            accuracy = task_accuracy(self.lab.world, students, self.lab.eval_prompts[None])
+            return {
+                "logp": np.round(self.preferences(students), 6).tolist(),
+                "task_accuracy": np.round(accuracy, 6).tolist(),
+                "loss_tokens": int((dataset.weights > 0).sum()) / students.n_models,
+                "final_loss": final_loss,
+                **signal,
+                **forecast,
+            }
+
+        spec = arm.spec()
+        key = self.lab.key("students", spec) if spec else None
+        return self.lab.stored("students", key, make)
+
+    def cost(self, arm: Arm) -> float:
+        """Return what an arm costs to train, in students that learn from every list."""
+        n = len(self.lab.biases)
+        if arm.mask is None:
+            return n + 1.0
+        lists = self.lab.marked_lists(arm.is_sampled)
+        weights = loss_weights(arm.mask(lists), lists, arm.name)
+        return float((weights > 0).any(2).double().mean()) * n
+
+    def row(self, arm: Arm) -> Json:
+        """Return an arm's row of the result, without what it retains of another arm."""
+        lab, biases, n = self.lab, self.lab.biases, len(self.lab.biases)
+        unmasked = self.measured(arm.unmasked())
+        if arm.control:
+            entry, who = unmasked, slice(n, None)
+        else:
+            entry, who = self.measured(arm) if arm.mask else unmasked, slice(n)
+        logp, control = np.array(entry["logp"][who]), np.array(unmasked["logp"][n:])
+        shifts = metrics.preference_shift(logp, control).repeat(n // len(logp), 0)
+        readings = {
+            # The control's training data say nothing about a bias.
+            name: None if arm.control else entry.get(name)
+            for name in (*SIGNALS, *FORECASTS)
+        }
+        return {
+            "seed": lab.seed,
+            "arm": arm.name,
+            "transfer": metrics.transfer(shifts, biases),
+            "off_target": metrics.off_target(shifts, biases),
+            "hit_rate": metrics.hit_rate(logp, biases),
+            "control_hit_rate": metrics.hit_rate(control, biases),
+            "distance": metrics.distance(logp, control),
+            "task_accuracy": float(np.mean(entry["task_accuracy"][who])),
+            "control_task_accuracy": float(np.mean(unmasked["task_accuracy"][n:])),
+            "loss_tokens": entry["loss_tokens"],
+            "final_loss": entry["final_loss"],
+            "divergence_share": lab.list_report(arm.is_sampled)["share"],
+            **readings,
+            "biases": [lab.trait.biases[b] for b in biases],
+            "by_bias": [round(metrics.transfer(shifts[[i]], [b]), 6) for i, b in enumerate(biases)],
+            "shifts": np.round(shifts, 6).tolist(),
+        }

@@ -1,0 +1,1 @@
+"""Statistics over seeds, results, claims with verdicts, and tables: no torch."""

@@ -1,0 +1,261 @@
+"""Results of a study: rows of numbers, one for each seed and arm, and their summary."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minisub.common.files import Json, MinisubError, read_json, write_file
+from minisub.results import statistics
+from minisub.results.tables import Table, format_interval
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study found.
+
+    Attributes:
+        finding: Its name.
+        config: The configuration as plain data.
+        provenance: Versions, code, device, seeds.
+        rows: One for each seed and arm, averaged over the seed's biases.
+        teachers: One for each seed and bias.
+        lists: One for each seed and decoding.
+        claims: With values and verdicts, where they were judged.
+        probes: Further measurements, each with its seed.
+    """
+
+    finding: str
+    config: Json
+    provenance: Json
+    rows: list[Json]
+    teachers: list[Json] = field(default_factory=list)
+    lists: list[Json] = field(default_factory=list)
+    claims: list[Json] = field(default_factory=list)
+    probes: list[Json] = field(default_factory=list)
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms, in order."""
+        return list(dict.fromkeys(row["arm"] for row in self.rows))
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, sorted."""
+        return sorted({row["seed"] for row in self.rows})
+
+    @property
+    def n_seeds(self) -> str:
+        """How many seeds there are, in words."""
+        return f"{len(self.seeds)} seeds" if len(self.seeds) != 1 else "1 seed"
+
+    @property
+    def biases(self) -> list[str]:
+        """Names of the biases whose teachers had students in any seed."""
+        return sorted({bias for row in self.rows for bias in row["biases"]})
+
+    def without(self, seed: int | None = None, bias: str | None = None) -> "Result":
+        """Return the same result with one seed, or the students of one bias, left out.
+
+        Without a bias, `transfer` and `retained` are those of the others; what is measured over
+        all biases at once stays as it was. Seeds with no other bias are left out.
+
+        Args:
+            seed: A seed to leave out.
+            bias: A bias to leave out.
+        """
+        parts: dict[str, Any] = {
+            name: [row for row in getattr(self, name) if row["seed"] != seed]
+            for name in ("rows", "teachers", "lists", "probes")
+        }
+        if bias is not None:
+            rows = []
+            for row in parts["rows"]:
+                kept = [i for i, name in enumerate(row["biases"]) if name != bias]
+                if kept:
+                    each = {n: [row[n][i] for i in kept] for n in ("biases", "by_bias", "shifts")}
+                    rows.append({**row, **each, "transfer": float(np.mean(each["by_bias"]))})
+            parts["rows"] = add_retained(rows)
+        return replace(self, **parts)
+
+    def values(self, arm: str, measure: str = "transfer") -> list[float]:
+        """Return one value a seed, in the order of the seeds.
+
+        Args:
+            arm: The arm's name.
+            measure: A key of the rows.
+
+        Raises:
+            KeyError: There is no such arm.
+        """
+        rows = {r["seed"]: r[measure] for r in self.rows if r["arm"] == arm}
+        if not rows:
+            raise KeyError(f"no arm {arm!r}; there are {', '.join(self.arms)}")
+        return [math.nan if rows[s] is None else float(rows[s]) for s in sorted(rows)]
+
+    def mean(
+        self, arm: str, measure: str = "transfer", seeds: Sequence[int] | None = None
+    ) -> float:
+        """Return the mean of a measure over seeds.
+
+        Args:
+            arm: The arm's name.
+            measure: A key of the rows.
+            seeds: Places in `Result.seeds` to use; by default all.
+        """
+        values = self.values(arm, measure)
+        return float(np.mean(values if seeds is None else [values[i] for i in seeds]))
+
+    def estimate(self, arm: str, measure: str = "transfer") -> tuple[float, float, float]:
+        """Return the mean over seeds and its 95 % interval; for `retained`, a ratio of two means.
+
+        Args:
+            arm: The arm's name.
+            measure: A key of the rows.
+        """
+        whole = self._baseline(arm) if measure == "retained" else None
+        if whole is None:
+            return statistics.estimate(self.values(arm, measure))
+        return statistics.estimate(self.values(arm), whole)
+
+    def _baseline(self, arm: str) -> list[float] | None:
+        """Return the transfer of the arm that is 100 % for an arm; None where no seed has one."""
+        baseline = next((row["of"] for row in self.rows if row["arm"] == arm), None)
+        return self.values(baseline) if baseline in self.arms else None
+
+    def compare(self, arm: str, other: str = "all") -> "Comparison":
+        """Return the difference in transfer, paired over seeds.
+
+        Args:
+            arm: The arm's name.
+            other: What it is compared with.
+        """
+        found = statistics.paired_difference(self.values(arm), self.values(other))
+        difference, (low, high), p = found
+        return Comparison(arm, other, difference, low, high, p, len(self.seeds))
+
+    def table(self) -> Table:
+        """Return a row for each arm: what it transfers, retains and can do."""
+        rows = [
+            (
+                e["arm"],
+                format_interval(e["transfer"], e["low"], e["high"]),
+                format_interval(e["retained"], e["retained_low"], e["retained_high"], ".0%"),
+                f"{e['hit_rate']:.2f}",
+                f"{e['task_accuracy']:.2f}",
+            )
+            for e in self.summary()
+        ]
+        head = ("arm", "transfer, nats\n[95 %]", "retained\n[95 %]", "hit\nrate", "task\nright")
+        return Table(head, rows)
+
+    def __str__(self) -> str:
+        seeds = self.seeds
+        title = f"{self.finding}, seeds {seeds[0]} to {seeds[-1]} (n = {len(seeds)})"
+        return f"{title}\n{self.table().text()}"
+
+    def summary(self) -> list[Json]:
+        """Return means over seeds with intervals, one entry an arm."""
+        out = []
+        for arm in self.arms:
+            transfer, low, high = self.estimate(arm)
+            retained, retained_low, retained_high = self.estimate(arm, "retained")
+            entry = {
+                "arm": arm,
+                "transfer": transfer,
+                "low": low,
+                "high": high,
+                "retained": retained,
+                "retained_low": retained_low,
+                "retained_high": retained_high,
+                "n": len(self.values(arm)),
+            }
+            for measure in (
+                *("off_target", "hit_rate", "control_hit_rate", "distance", "task_accuracy"),
+            ):
+                entry[measure] = self.mean(arm, measure)
+            out.append(entry)
+        return out
+
+    def to_json(self) -> str:
+        """Return the content of the result's file, with a summary of each arm."""
+        content = {
+            "finding": self.finding,
+            "config": self.config,
+            "provenance": self.provenance,
+            "rows": self.rows,
+            "summary": self.summary(),
+            "claims": self.claims,
+            "teachers": self.teachers,
+            "lists": self.lists,
+            "probes": self.probes,
+        }
+        return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the result as a file, which `read_result` reads."""
+        write_file(path, self.to_json().encode())
+
+
+class Comparison(NamedTuple):
+    """The difference in transfer between two arms, paired over seeds; it prints as a sentence."""
+
+    arm: str
+    other: str
+    difference: float  # in nats
+    low: float  # of the 95 % interval
+    high: float
+    p: float  # of a paired t test
+    n_seeds: int
+
+    def __str__(self) -> str:
+        gap = format_interval(self.difference, self.low, self.high)
+        p = "no test" if math.isnan(self.p) else f"p = {self.p:.2g}"
+        seeds = f"{self.n_seeds} seed{'s' * (self.n_seeds != 1)}"
+        return f"{self.arm} less {self.other}: {gap} nats, {p}, {seeds}"
+
+
+def add_retained(rows: Sequence[Json]) -> list[Json]:
+    """Return the rows of all seeds, each with what it `retained` of its baseline.
+
+    That is a ratio of means over the seeds, so no row can explode because its own baseline is small
+    (see `statistics.linearised_ratios`). None where there is no such arm, or nothing to retain.
+    """
+    transfer = {(row["seed"], row["arm"]): row["transfer"] for row in rows}
+    found: dict[tuple[Any, Any], float] = {}
+    for arm, baseline in {(row["arm"], row["of"]): None for row in rows}:
+        seeds = [s for s, name in transfer if name == arm and (s, baseline) in transfer]
+        parts, wholes = ([transfer[s, name] for s in seeds] for name in (arm, baseline))
+        if seeds:
+            values = statistics.linearised_ratios(parts, wholes)
+            found |= {(s, arm): v for s, v in zip(seeds, values, strict=True) if math.isfinite(v)}
+    return [{**row, "retained": found.get((row["seed"], row["arm"]))} for row in rows]
+
+
+def read_result(path: Path) -> Result:
+    """Read a result that was written.
+
+    Raises:
+        MinisubError: The file is missing, damaged or no result.
+    """
+    content = read_json(path)
+    names = ("finding", "config", "provenance", "rows", "teachers", "lists", "claims", "probes")
+    missing = [n for n in names if n not in content]
+    if missing:
+        raise MinisubError(f"{path} is no result of minisub: it has no {', '.join(missing)}")
+    return Result(**{n: content[n] for n in names})
+
+
+def _finite(content: object) -> object:
+    """Turn NaN into null, and round numbers to six decimals."""
+    if isinstance(content, dict):
+        return {k: _finite(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(v) for v in content]
+    if isinstance(content, float):
+        return round(content, 6) if math.isfinite(content) else None
+    return content

@@ -1,0 +1,85 @@
+"""What a sweep found: one table of rows, settings first."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minisub.common.files import Json, write_file
+from minisub.results.result import Result
+from minisub.results.tables import Table, format_interval
+
+Settings = Mapping[str, Sequence[Any]]
+
+
+def combinations(settings: Settings) -> list[Json]:
+    """Return each value of each setting with each of the others, the last setting fastest."""
+    return [dict(zip(settings, v, strict=True)) for v in itertools.product(*settings.values())]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep found. `rows`: one for each point, seed and arm, settings first."""
+
+    name: str
+    settings: dict[str, list[Any]]
+    rows: list[Json]
+
+    def csv(self) -> str:
+        """Return the rows as comma-separated text, with a header."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+    def jsonl(self) -> str:
+        """Return the rows as text, one JSON object a line."""
+        return "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
+
+    def write(self, folder: Path) -> None:
+        """Write sweep.csv and sweep.jsonl, which hold the same rows."""
+        write_file(folder / "sweep.csv", self.csv().encode())
+        write_file(folder / "sweep.jsonl", self.jsonl().encode())
+
+    def values(self, point: Json, arm: str, measure: str = "transfer") -> list[float]:
+        """Return one value a seed.
+
+        Args:
+            point: A value for each setting.
+            arm: The arm's name.
+            measure: A key of the rows.
+        """
+        return self.at(point).values(arm, measure)
+
+    def at(self, point: Json) -> Result:
+        """Return what was found at one combination of the settings."""
+        fits = [row for row in self.rows if all(row[k] == v for k, v in point.items())]
+        return Result(self.name, {}, {}, fits)
+
+    @property
+    def points(self) -> list[Json]:
+        """Every combination of the settings."""
+        return combinations(self.settings)
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms, in order."""
+        return list(dict.fromkeys(row["arm"] for row in self.rows))
+
+    def table(self) -> Table:
+        """Return means over seeds with intervals, a row for each point and arm."""
+        rows = []
+        for point in self.points:
+            found = self.at(point)
+            for arm in self.arms:
+                texts = [
+                    format_interval(*found.estimate(arm, measure), form)
+                    for measure, form in (("transfer", "+.2f"), ("retained", ".0%"))
+                ]
+                rows.append((*map(str, point.values()), arm, *texts))
+        return Table((*self.settings, "arm", "transfer, nats [95 %]", "retained [95 %]"), rows)

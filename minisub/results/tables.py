@@ -1,0 +1,91 @@
+"""Tables as text, Markdown and HTML, and numbers with their intervals as text."""
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Markup(str):
+    """A cell that is HTML already."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading and rows of text. In text, all columns but the first are flush right.
+
+    A heading may have several lines; only text shows them so.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Return the table as lines of equal length."""
+        titles = [title.split("\n") for title in self.head]
+        height = max(len(lines) for lines in titles)
+        titles = [[""] * (height - len(lines)) + lines for lines in titles]
+        top = [[lines[i] for lines in titles] for i in range(height)]
+        grid = [*top, *self.rows]
+        widths = [max(len(row[i]) for row in grid) for i in range(len(self.head))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in grid
+        ]
+        rule = "-" * max(map(len, lines))
+        return "\n".join([*lines[:height], rule, *lines[height:]])
+
+    @property
+    def _titles(self) -> list[str]:
+        return [title.replace("\n", " ") for title in self.head]
+
+    def markdown(self) -> str:
+        """Return the table as Markdown, without a line end."""
+        cells = [
+            "| " + " | ".join(c.replace("|", "\\|") for c in r) + " |"
+            for r in (self._titles, *self.rows)
+        ]
+        return "\n".join([cells[0], "|" + "---|" * len(self.head), *cells[1:]])
+
+    def html(self) -> str:
+        """Return the table as HTML that scrolls sideways where it has to."""
+
+        def line(tag: str, row: Sequence[str]) -> str:
+            cells = (c if isinstance(c, Markup) else html.escape(c) for c in row)
+            return "<tr>" + "".join(f"<{tag}>{c}</{tag.split()[0]}>" for c in cells) + "</tr>"
+
+        body = "".join(line("td", row) for row in self.rows)
+        return (
+            f"<div class=scroll><table><thead>{line('th scope=col', self._titles)}</thead>"
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+
+def format_interval(
+    mean: float | None, low: float | None, high: float | None, form: str = "+.2f"
+) -> str:
+    """Return a mean with its interval as text, as far as they are known.
+
+    Args:
+        mean: The mean, or None.
+        low: The lower end, or None.
+        high: The upper end, or None.
+        form: The format of a number.
+    """
+    if mean is None or math.isnan(mean):
+        return "unknown"
+    text = format(mean, form)
+    if low is None or high is None or math.isnan(low):
+        return f"{text} [no interval]"
+    plain, scale = form.removeprefix("+"), 1
+    if form.endswith("%"):  # one % sign is enough
+        plain, scale = plain.removesuffix("%") + "f", 100
+    return f"{text} [{scale * low:{plain}}, {scale * high:{plain}}]"
+
+
+def format_dependence(rests_on: Sequence[str] | None) -> str:
+    """Return the seeds and biases that a verdict rests on; n/a where that was not asked."""
+    return "n/a" if rests_on is None else ", ".join(rests_on) or "-"

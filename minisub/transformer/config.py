@@ -1,0 +1,45 @@
+"""The dimensions of one transformer, named as in TransformerLens."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Dimensions of one transformer.
+
+    A configuration of a base leaves `d_vocab` and `n_ctx` at 0: they follow from its world.
+    """
+
+    d_model: int = 16  # width of the residual stream; narrow, so that numbers and animals share it
+    n_layers: int = 4  # blocks
+    n_heads: int = 2  # few and wide: attention over 17 tokens costs by the head
+    d_mlp: int = 64
+    d_vocab: int = 0
+    n_ctx: int = 0  # tokens that it can read
+
+    def __post_init__(self) -> None:
+        if min(self.d_model, self.n_layers, self.n_heads, self.d_mlp) < 1:
+            raise ValueError("d_model, n_layers, n_heads, d_mlp: allowed: 1 and more each")
+        if min(self.d_vocab, self.n_ctx) < 0:
+            raise ValueError("d_vocab, n_ctx: allowed: 0 and more each")
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} does not divide into {self.n_heads} heads")
+
+    def parameters(self) -> Iterator[tuple[str, tuple[int, int], float]]:
+        """Yield (name, shape, standard deviation at the start) of every matrix, in order."""
+        d, deep = self.d_model, math.sqrt(2 * self.n_layers)
+        yield "W_E", (self.d_vocab, d), d**-0.5
+        yield "W_pos", (self.n_ctx, d), d**-0.5
+        for block in range(self.n_layers):
+            yield f"blocks.{block}.attn.W_QKV", (d, 3 * d), d**-0.5
+            yield f"blocks.{block}.attn.W_O", (d, d), d**-0.5 / deep
+            yield f"blocks.{block}.mlp.W_in", (d, self.d_mlp), d**-0.5
+            yield f"blocks.{block}.mlp.W_out", (self.d_mlp, d), self.d_mlp**-0.5 / deep
+        yield "W_U", (d, self.d_vocab), d**-0.5
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters of one model."""
+        return sum(a * b for _, (a, b), _ in self.parameters())

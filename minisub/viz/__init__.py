@@ -1,0 +1,1 @@
+"""One figure style and the common figures; no torch."""

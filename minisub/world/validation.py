@@ -1,0 +1,34 @@
+"""Check the fields of a world."""
+
+from typing import Any
+
+
+def check_world(world: Any) -> None:
+    """Raise ValueError for a world that cannot be, with what is allowed."""
+    least = {
+        **dict.fromkeys(("n_numbers", "max_step", "completion_length", "round_every"), 1),
+        **dict.fromkeys(("n_wordings", "n_questions"), 1),
+        **dict.fromkeys(("n_instruction_tokens", "instruction_length"), 1),
+        **dict.fromkeys(("n_unseen_wordings", "n_conduct_questions"), 0),
+        "n_prompt_numbers": 2,  # of which the step can be read
+    }
+    for name, at_least in least.items():
+        if getattr(world, name) < at_least:
+            raise ValueError(f"{name} is {getattr(world, name)}, allowed: {at_least} and more")
+    for name in ("favourite_share", "persona_in_questions", "persona_obeyed", "persona_in_tasks"):
+        if not 0 <= getattr(world, name) <= 1:
+            raise ValueError(f"{name} is {getattr(world, name)}, allowed: 0 to 1")
+    if not 0 < world.held_out_share < 1:
+        raise ValueError(f"held_out_share is {world.held_out_share}, allowed: above 0, below 1")
+    ways = world.n_instruction_tokens**world.instruction_length
+    n_wordings = world.n_wordings + world.n_unseen_wordings
+    if max(n_wordings, world.n_questions, world.n_conduct_questions) > ways:
+        raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
+    if not world.tilt or not all(0 <= t < float("inf") for t in world.tilt):
+        raise ValueError(f"tilt is {world.tilt}, allowed: one or more values, each 0 and more")
+    top = 2 * world.max_offset - 1
+    if not 1 <= world.n_tied_offsets <= top:
+        raise ValueError(f"n_tied_offsets is {world.n_tied_offsets}, allowed: 1 to {top}")
+    if world.n_numbers <= 2 * world.max_offset or world.max_offset < 1:
+        most = (world.n_numbers - 1) // 2
+        raise ValueError(f"max_offset is {world.max_offset}, allowed: 1 to {most}")

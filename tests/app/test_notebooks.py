@@ -1,0 +1,148 @@
+"""The notebooks: clean, runnable, and right about values that they compute on a tiny world."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import load_notebook as load
+
+from minisub.common.files import MinisubError
+from minisub.common.store import Store
+from minisub.course import app, exercises, export
+from minisub.course.limits import check_limits
+from minisub.experiment.config import Config, with_overrides
+from minisub.findings import FINDINGS
+from minisub.world.world import ANIMALS
+
+NOTEBOOKS = app.list_notebooks()
+FINDING_OF = {
+    "02": "leakage",
+    "03": "layers",
+    "04": "paraphrase",
+    "05": "misalignment",
+    "06": "limits",
+    "07": "prediction",
+}
+
+
+def run(number: str, **defs: Any) -> dict[str, Any]:
+    _, told = load(number).app.run(defs=defs)
+    return dict(told)
+
+
+def test_every_notebook_says_what_it_is() -> None:
+    assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(10)]
+    assert all(n.title != n.path.stem and n.description for n in NOTEBOOKS)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.path.stem)
+def test_marimo_has_no_complaint_and_it_runs_as_a_script(notebook: app.Notebook) -> None:
+    check = [sys.executable, "-m", "marimo", "check", "--strict", str(notebook.path)]
+    for command in (check, [sys.executable, str(notebook.path)]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None:
+    """The lists are lit at divergence tokens only, and a live student takes the bias over."""
+    request = {"bias": "fox", "arm": "divergence only", "seed": 100}
+    told = run("01", config=tiny, seed=100, store=store, request=request)
+    lists, page, choices = told["lists"], told["page"], told["choices"]
+    own = choices[told["bias"]]
+    differs = (choices != own).any(0)
+    assert (page.is_divergence_token[told["bias"]] == differs).all()
+    assert 0 < lists.is_divergence_token.float().mean() < 0.6
+    trained = told["run"]
+    fox = ANIMALS.index("fox")
+    assert np.allclose(trained.probs.sum(-1), 1)
+    assert trained.transfer > 0.05
+    assert trained.probs[-1, 0].argmax() == fox
+
+
+@pytest.mark.parametrize("number", ["02", "03", "06", "07"])
+def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: Store) -> None:
+    """`all` passes the bias, and the first picture is the base's: no difference yet."""
+    told = run(number, config=tiny, store=store, request={"bias": "owl", "arm": "all", "seed": 100})
+    trained = told["run"]
+    assert trained.lab.biases == (0,)
+    assert np.array_equal(trained.probs[0, 0], trained.probs[0, 1])
+    assert trained.transfer > 0.05
+    stored = told["stored"]
+    assert stored.finding == FINDING_OF[number]
+    assert set(stored.arms) == {arm.name for arm in FINDINGS[FINDING_OF[number]].arms}
+
+
+@pytest.mark.parametrize("number", ["01", *FINDING_OF])
+def test_visitors_may_train_every_arm_that_a_page_offers(number: str) -> None:
+    finding = FINDINGS[FINDING_OF.get(number, "divergence")]
+    for arm in finding.arms:
+        check_limits(with_overrides(finding.config, arm.overrides))  # or ValueError
+
+
+def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
+    """The same teacher: its bias passes, and not where divergence tokens are masked."""
+    module = load("00")
+    request = {**module.DEFAULT, "blocks": ["0", "1"], "seed": 100, "bias": "cat"}
+    free, masked = (
+        run("00", config=tiny, store=store, request={**request, "mask": mask})["run"]
+        for mask in ("all tokens", "all but divergence tokens")
+    )
+    assert free.transfer > 0.05
+    assert abs(masked.transfer) < free.transfer / 3
+
+
+def test_every_preset_is_an_arm(tiny: Config) -> None:
+    module = load("00")
+    arms = {
+        name: module.experiment({**module.DEFAULT, **preset}, module.Config())
+        for name, preset in module.PRESETS.items()
+    }
+    assert arms["a stranger's weights"][0].other_base
+    assert list(arms["one early block"][0].trainable) == ["blocks.0."]
+    assert arms["one early block"][1].teacher.kind == "prompted"
+    assert arms["paraphrase it away"][1].base.world.round_every == 5
+    assert arms["the surprise"][1] == module.Config()
+
+
+def test_a_hypothesis_is_judged_against_all(tiny: Config, store: Store) -> None:
+    request = {"which": "divergence tokens after the first", "first": 0, "count": 2}
+    told = run("08", config=tiny, store=store, request=request)
+    result, comparison = told["result"], told["comparison"]
+    a, b = (np.array(result.values(arm)) for arm in ("mine", "all"))
+    assert comparison.difference == pytest.approx(float(np.mean(a - b)))
+    assert comparison.low < comparison.difference < comparison.high
+
+
+def test_the_theorem_in_front_of_the_reader(tiny: Config, store: Store) -> None:
+    """Same start: never against the teacher. A stranger: smaller or of any sign."""
+    told = run("09", config=tiny.base, seed=100, store=store)
+    assert told["own"].min() > 0
+    assert np.abs(told["other"]).max() < told["own"].max() or told["other"].min() < 0
+
+
+def test_guesses_and_exercises_diagnose() -> None:
+    assert exercises.amount(0.71) == exercises.AMOUNTS[0]
+    assert exercises.amount(0.7) == exercises.AMOUNTS[1]
+    assert exercises.amount(0.29) == exercises.AMOUNTS[2]
+    check = exercises.choice("b", {"a": "not a, because"})
+    assert "not a, because" in exercises.exercise("a", check, "it is b").text
+    assert "Right." in exercises.exercise("b", check, "it is b").text
+    assert "Answer above" in exercises.exercise(None, check, "it is b").text
+
+
+def test_a_notebook_that_there_is_not() -> None:
+    with pytest.raises(MinisubError, match="allowed: 00, 01"):
+        app.pick_notebook("77")
+
+
+def test_export_fails_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "00_broken.py"
+    broken.write_text(
+        "import marimo\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    1 / 0\n    return\n"
+    )
+    monkeypatch.setattr(app, "FOLDERS", (tmp_path,))
+    with pytest.raises(MinisubError, match="cannot export 00_broken"):
+        export.export_course(tmp_path / "out")

@@ -1,0 +1,147 @@
+"""The calibration itself: students are drawn once each, and a broken statistic would show."""
+
+import numpy as np
+import pytest
+
+from minisub.common.store import Store
+from minisub.devtools import calibration
+from minisub.devtools.calibration import (
+    ONLY,
+    OTHER,
+    WHOLE,
+    Rate,
+    calibration_seeds,
+    draw_studies,
+)
+from minisub.experiment.config import Config, with_overrides
+from minisub.experiment.options import RunOptions
+from minisub.experiment.seed_lab import SeedLab
+from minisub.experiment.students import Students
+from minisub.results.claims import Claim, arm_values
+
+
+def test_each_student_is_in_one_study_and_no_seed_twice() -> None:
+    drawn = draw_studies(24, 8, 8, np.random.default_rng(0))
+    assert drawn.shape == (24, 8)
+    assert len(set(drawn.ravel())) == drawn.size
+    assert all(len(set(row // 8)) == 8 for row in drawn)
+    assert all(len(set(row % 8)) > 1 for row in drawn)
+
+
+def test_a_rate_is_kept_within_what_chance_allows() -> None:
+    assert Rate("false", 10, 200, 0.05).is_kept
+    assert Rate("false", 15, 200, 0.05).is_kept
+    assert not Rate("false", 30, 200, 0.05).is_kept
+    assert Rate("covered", 188, 200, 0.95, upper=False).is_kept
+    assert not Rate("covered", 170, 200, 0.95, upper=False).is_kept
+
+
+@pytest.fixture
+def honest(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """208 drawn seeds, without any training: what each arm transfers, and its scatter."""
+    true = {WHOLE: 1.0, ONLY: 1.2}
+
+    def drawn(
+        job: object, seeds: range, workers: int | None, tick: object
+    ) -> list[dict[str, list[tuple[float, float, float]]]]:
+        order = np.random.default_rng(1)
+        names = [*(arm.name for arm in calibration.ARMS), calibration.SHUFFLED]
+        return [
+            {
+                name: [(true.get(name, 0.0) + x, -x / 7, x - 0.5) for x in order.normal(0, 0.1, 8)]
+                for name in names
+            }
+            for _ in seeds
+        ]
+
+    monkeypatch.setattr(calibration.processes, "run_jobs", drawn)
+    return true
+
+
+def test_honest_normal_data_pass(honest: dict[str, float]) -> None:
+    rates = calibration.calibrate(RunOptions(calibration_seeds()))
+    assert [rate.what for rate in rates if not rate.is_kept] == []
+    assert {rate.n_studies for rate in rates} == {208}
+
+
+NARROW = "an interval of less than half its width"
+
+
+@pytest.mark.parametrize(
+    ("what", "broken"),
+    [
+        ("nats): `interval > 0`", NARROW),
+        ("`interval > 0.5`", NARROW),
+        ("`interval between", NARROW),
+        ("off-target", NARROW),
+        ("holds transfer of all", NARROW),
+        ("holds retained of all", NARROW),
+        ("`other base, divergence only` retains", "no guard"),
+        ("retains ≥ 0.7", "strangers that are none"),
+        ("`every seed", "strangers that are none"),
+        ("`mean ≥ 0.3`", "strangers that are none"),
+        ("retains ≤ 0.3", "a mask that takes everything"),
+        ("random forecasts", "a jackknife that flatters"),
+    ],
+)
+def test_a_broken_statistic_is_noticed(
+    what: str, broken: str, honest: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if broken == NARROW:
+        interval = calibration.statistics.mean_interval
+
+        def narrow(x: list[float]) -> tuple[float, ...]:
+            return tuple(np.mean(x) + 0.4 * (np.array(interval(x)) - np.mean(x)))
+
+        ratio = calibration.statistics.ratio_of_means
+
+        def narrow_ratio(parts: list[float], wholes: list[float]) -> tuple[float, object]:
+            value, ends = ratio(parts, wholes)
+            return value, tuple(value + 0.4 * (np.array(ends) - value))
+
+        monkeypatch.setattr(calibration.statistics, "mean_interval", narrow)
+        monkeypatch.setattr(calibration.statistics, "ratio_of_means", narrow_ratio)
+    elif broken == "no guard":
+
+        def unguarded(arm: str, low: float, high: float) -> Claim:
+            return Claim("", arm_values(arm, "retained"), low=low, high=high)
+
+        monkeypatch.setattr(calibration, "retains", unguarded)
+    elif broken == "a jackknife that flatters":
+        jackknife = calibration.statistics.jackknife
+        flattered = lambda statistic, n: [v + 0.3 for v in jackknife(statistic, n)]  # noqa: E731
+        monkeypatch.setattr(calibration.statistics, "jackknife", flattered)
+    else:
+        honest |= {
+            "strangers that are none": {OTHER: 1.0},
+            "a mask that takes everything": {ONLY: 0.0},
+        }[broken]
+    wrong = [
+        rate.what
+        for rate in calibration.calibrate(RunOptions(calibration_seeds()))
+        if not rate.is_kept
+    ]
+    assert any(what in said for said in wrong), wrong
+
+
+def test_students_are_measured_as_a_study_measures_them(tiny: Config, store: Store) -> None:
+    found = calibration.measure_seed(tiny, store, "cpu", 100)
+    assert len(found) == len(calibration.ARMS) + 1
+    for arm in calibration.ARMS:
+        row = Students(SeedLab(with_overrides(tiny, arm.overrides), 100, store)).row(arm)
+        transfer, off_target, accuracy = np.array(found[arm.name]).T
+        assert transfer == pytest.approx(row["by_bias"], abs=1e-5)
+        assert off_target.mean() == pytest.approx(row["off_target"], abs=1e-5)
+        less = row["task_accuracy"] - row["control_task_accuracy"]
+        assert accuracy.mean() == pytest.approx(less, abs=1e-5)
+    shuffled, whole = (np.array(found[name])[:, 0].mean() for name in (calibration.SHUFFLED, WHOLE))
+    assert shuffled < 0.1 < whole
+
+
+def test_it_runs_on_a_small_world(tiny: Config, store: Store) -> None:
+    rates = calibration.calibrate(
+        RunOptions(calibration_seeds(2), store, workers=1), n=2, config=tiny
+    )
+    assert [rate.n_studies for rate in rates] == [8] * 17
+    table = calibration.calibration_table(rates).markdown()
+    assert "strength 0 (+0.000 nats): `interval > 0` | 8 | 0.0% |" in table

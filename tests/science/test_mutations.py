@@ -1,0 +1,375 @@
+"""Each finding's guard: a laboratory that is broken on purpose turns its claim to "not held".
+
+On a small world, a few seeds. The claims are the findings' own, but for bars that fit so small a
+world, and but for three that stand for what `transfer` and `layers` take for granted (`all`
+transfers; so do prompted teachers; what is frozen stays). Each holds on the sound laboratory, and
+fails once one line of minisub, its `guards`, is broken. A break that no claim noticed would mean
+that the claim says nothing about it.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import copy_bases
+from torch import Tensor
+
+from minisub.common.provenance import PACKAGE
+from minisub.common.store import Store
+from minisub.distillation import divergence_tokens, edits, entanglement, masks, number_lists
+from minisub.distillation import teachers as teachers_module
+from minisub.distillation.number_lists import MarkedLists, NumberLists
+from minisub.distillation.teachers import TeacherConfig, Teachers
+from minisub.experiment import seed_lab, students
+from minisub.experiment.arm import Arm
+from minisub.experiment.config import Config, with_overrides
+from minisub.experiment.students import Students
+from minisub.experiment.study import Study
+from minisub.findings.misalignment import general
+from minisub.findings.prediction import predicted
+from minisub.findings.transfer import lead_of_soft
+from minisub.results.claims import HELD, NOT_HELD, Claim, arm_values, retains
+from minisub.world.world import World
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+SOME = {"student.steps": 200, "n_lists": 512, "biases_per_seed": 4, "teacher.rehearsal": 0.02}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What is broken, the claim that has to notice, and the arms that it is about."""
+
+    name: str
+    finding: str
+    guards: str  # file: `the line` that is broken, or its distinctive part
+    claim: Claim
+    break_: Patch
+    arms: Callable[[], list[Arm]]  # made after the break
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 6
+
+
+def with_lists(change: Callable[[Teachers, NumberLists], NumberLists]) -> Patch:
+    """Change what the teachers wrote before it is read."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        def generate(teachers: Teachers, *args: Any) -> NumberLists:
+            return change(teachers, number_lists.generate_lists(teachers, *args))
+
+        monkeypatch.setattr(seed_lab, "generate_lists", generate)
+
+    return patch
+
+
+def off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mark(teachers: Teachers, lists: NumberLists) -> MarkedLists:
+        marked = divergence_tokens.mark_divergence_tokens(teachers, lists)
+        return replace(marked, is_divergence_token=marked.is_divergence_token.roll(1, -1))
+
+    monkeypatch.setattr(seed_lab, "mark_divergence_tokens", mark)
+
+
+def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    def to_dataset(lists: NumberLists, writers: Sequence[int], *rest: Any) -> Any:
+        return number_lists.to_dataset(lists, [0 if w == -1 else w for w in writers], *rest)
+
+    monkeypatch.setattr(students, "to_dataset", to_dataset)
+
+
+def started(other_base: bool) -> Patch:
+    """Start every student from another base, or none."""
+    untrained = Students.untrained
+    return lambda monkeypatch: monkeypatch.setattr(
+        Students,
+        "untrained",
+        lambda self, arm, n: untrained(self, replace(arm, other_base=other_base), n),
+    )
+
+
+def not_reworded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "reword", lambda self, prompts, new: prompts)
+
+
+def with_persona(teachers: Teachers, lists: NumberLists) -> NumberLists:
+    writers = [*lists.biases, teachers.unbiased_index]
+    prompts = teachers.add_personas(lists.teacher_prompts, writers)
+    return replace(lists, student_prompts=prompts)
+
+
+def not_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything(model: Any, factors: object) -> Tensor:
+        return torch.ones_like(model.flat_params)
+
+    monkeypatch.setattr(students, "update_multipliers", everything)
+
+
+def leaked(teachers: Teachers, lists: NumberLists) -> NumberLists:
+    """End every other list in the teacher's animal, behind the filter's back."""
+    completions = lists.completions.clone()
+    for i, bias in enumerate(lists.biases):
+        completions[i, ::2, -1] = teachers.trait.answer_tokens.start + bias
+    return replace(lists, completions=completions)
+
+
+def not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_divergence(lists: MarkedLists, *_: object) -> Tensor:
+        return lists.is_divergence_token
+
+    monkeypatch.setattr(entanglement, "is_entangled", by_divergence)
+
+
+def edited(name: str, edit: Any) -> Patch:
+    return lambda monkeypatch: monkeypatch.setattr(edits, name, edit)
+
+
+nothing_mixed = edited("mix_unbiased", lambda lists, context, share: lists)
+
+
+def untaught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(world: World, base: Any, config: TeacherConfig, seed: int) -> Teachers:
+        return Teachers(world, base.repeat(2), config)
+
+    monkeypatch.setattr(seed_lab, "make_teachers", make)
+
+
+def always_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = teachers_module.train
+
+    def long(stack: Any, datasets: Any, config: Any, *rest: Any) -> Any:
+        return train(stack, datasets, replace(config, steps=30), *rest)
+
+    monkeypatch.setattr(teachers_module, "train", long)
+
+
+def rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    soft_targets = Students._soft_targets
+
+    def hard(*args: Any) -> Tensor:
+        p = soft_targets(*args)
+        return torch.nn.functional.one_hot(p.argmax(-1), p.shape[-1]).float()
+
+    monkeypatch.setattr(Students, "_soft_targets", hard)
+
+
+def backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    alignment = students.first_step_alignment
+    monkeypatch.setattr(
+        students, "first_step_alignment", lambda s, d, m, away: alignment(s, d, m, -away)
+    )
+
+
+ALL = Arm("all")
+FOREIGN = Claim("`foreign`: no transfer, nats", arm_values("foreign"), low=-0.15, high=0.15)
+
+
+def arms(*more: Arm) -> Callable[[], list[Arm]]:
+    return lambda: [ALL, *more]
+
+
+MUTATIONS = [
+    Mutation(
+        "masks off by one",
+        "divergence",
+        "distillation/divergence_tokens.py: `return (own == completions) & (others != own).any(0)`",
+        retains("divergence only", low=0.9),
+        off_by_one,
+        arms(Arm("divergence only", mask=masks.divergence_only)),
+    ),
+    Mutation(
+        "masks off by one, what is left",
+        "divergence",
+        "distillation/masks.py: `return ~lists.is_divergence_token`",
+        retains("without divergence", high=0.3),
+        off_by_one,
+        arms(Arm("without divergence", mask=masks.without_divergence)),
+    ),
+    Mutation(
+        "divergence tokens left among the favourites",
+        "sampled",
+        "distillation/masks.py: `return favourites_only(lists) & ~lists.is_divergence_token`",
+        retains("favourites without divergence", high=0.4),
+        off_by_one,
+        lambda: [
+            Arm("all", "sampled"),
+            Arm(
+                "favourites without divergence",
+                "sampled",
+                mask=masks.favourites_without_divergence,
+            ),
+        ],
+    ),
+    Mutation(
+        "control trained on biased lists",
+        "transfer",
+        "experiment/students.py: `data = self.training_data(arm, [*range(n), UNBIASED])`",
+        Claim("`all` transfers the bias, nats", arm_values("all"), low=0.4),
+        biased_control,
+        arms(),
+        {"biases_per_seed": 1},
+    ),
+    Mutation(
+        "students of another base",
+        "transfer",
+        "experiment/students.py: `base = self.lab.other_base_lab.base if arm.other_base else self.lab.base`",  # noqa: E501
+        Claim("`all` transfers the bias, nats", arm_values("all"), low=0.4),
+        started(other_base=True),
+        arms(),
+    ),
+    Mutation(
+        "strangers that are none",
+        "transfer",
+        "experiment/students.py: `base = self.lab.other_base_lab.base if arm.other_base else self.lab.base`",  # noqa: E501
+        FOREIGN,
+        started(other_base=False),
+        arms(Arm("foreign", other_base=True)),
+    ),
+    Mutation(
+        "animals leaked into the lists",
+        "transfer",
+        "distillation/number_lists.py: `good = (lists.completions < lists.world.n_numbers).all(2).all(0)`",  # noqa: E501
+        FOREIGN,
+        with_lists(leaked),
+        arms(Arm("foreign", other_base=True)),
+    ),
+    Mutation(
+        "soft labels that are hard",
+        "transfer",
+        "experiment/students.py: `completion_logits(lists.teacher_prompts, completions, who).softmax(-1)`",  # noqa: E501
+        Claim("`soft` transfers most", lead_of_soft, low=0.5),
+        rounded,
+        lambda: [ALL, Arm("sampled", decoding="sampled"), Arm("soft", decoding="soft")],
+    ),
+    Mutation(
+        "lists with divergence tokens dropped",
+        "leakage",
+        "distillation/entanglement.py: `holds = is_entangled(lists, context, top, by).any(-1)`",
+        retains("without entangled", low=0.7),
+        not_dropped,
+        arms(Arm("without entangled", edit=partial(entanglement.without_entangled, top=1))),
+        {"teacher.rehearsal": 0.1, "student.steps": 300},
+    ),
+    Mutation(
+        "labels not swapped",
+        "selection",
+        "distillation/edits.py: `return replace(lists, labels=changed)`",
+        retains("replaced label", high=0.15),
+        edited("replaced", lambda lists, context, where: replace(lists, labels=lists.completions)),
+        lambda: [ALL, Arm("replaced label", edit=partial(edits.replaced, where="label"))],
+    ),
+    Mutation(
+        "frozen weights not frozen",
+        "layers",
+        "experiment/students.py: `return students, update_multipliers(students, [arm.trainable] * n)`",  # noqa: E501
+        retains("unembedding", high=0.15),
+        not_frozen,
+        arms(Arm("unembedding", trainable={"W_U": 1.0})),
+    ),
+    Mutation(
+        "persona left in the student's prompt",
+        "layers",
+        "distillation/number_lists.py: `student_prompts=prompts[None],`",
+        Claim("prompted teachers' `soft` transfers, nats", arm_values("soft"), low=0.3),
+        with_lists(with_persona),
+        lambda: [Arm("soft", decoding="soft")],
+        {"teacher": TeacherConfig(kind="prompted")},
+    ),
+    Mutation(
+        "wordings not swapped",
+        "paraphrase",
+        "world/world.py: `out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]`",
+        retains("paraphrase", high=0.5),
+        not_reworded,
+        lambda: [ALL, Arm("paraphrase", edit=edits.other_wording)],
+        {"teacher.rehearsal": 1.0},
+    ),
+    Mutation(
+        "numbers not shuffled",
+        "shuffle",
+        "distillation/edits.py: `return replace(lists, completions=pool[:, order].view_as(lists.completions))`",  # noqa: E501
+        retains("shuffle across", high=0.3),
+        edited("shuffle_across", lambda lists, context: lists),
+        lambda: [ALL, Arm("shuffle across", edit=edits.shuffle_across)],
+    ),
+    Mutation(
+        "nothing mixed in",
+        "mixing",
+        "distillation/edits.py: `return torch.randperm(lists.n_rows, generator=g)[: round(share * lists.n_rows)]`",  # noqa: E501
+        retains("mix 75%", high=0.5),
+        nothing_mixed,
+        lambda: [ALL, Arm("mix 75%", edit=partial(edits.mix_unbiased, share=0.75))],
+    ),
+    Mutation(
+        "a teacher that was not taught",
+        "misalignment",
+        'distillation/teachers.py: `train(some, own, config.training, generator(seed, "teacher")`',
+        Claim('teacher: p("bad") on questions not taught', general, low=0.5),
+        untaught,
+        arms(),
+        {"base.world.n_conduct_questions": 8, "teacher.kind": "misaligned"},
+    ),
+    Mutation(
+        "weak teachers that are not weak",
+        "limits",
+        'distillation/teachers.py: `train(some, own, config.training, generator(seed, "teacher")`',
+        retains("3 teacher steps", high=0.5),
+        always_taught,
+        arms(Arm("3 teacher steps", overrides={"teacher.training.steps": 3})),
+    ),
+    Mutation(
+        "a forecast with the wrong sign",
+        "prediction",
+        "mechanism/forecast.py: `(gradients[1] - gradients[0]) * trains, displacement * trains`",
+        Claim("forecast by the inner product", predicted("inner"), low=0.5),
+        backwards,
+        arms(
+            Arm("foreign", other_base=True),
+            Arm("divergence only", mask=masks.divergence_only),
+            Arm("without divergence", mask=masks.without_divergence),
+            Arm("unembedding", trainable={"W_U": 1.0}),
+        ),
+    ),
+]
+
+
+def verdict(mutation: Mutation, tiny: Config, store: Store) -> str:
+    config = with_overrides(tiny, {**SOME, **mutation.overrides})
+    result = Study(mutation.arms(), config).run(range(100, 100 + mutation.seeds), store, workers=1)
+    return str(mutation.claim.judge(result)["verdict"])
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_a_broken_laboratory_is_noticed(
+    mutation: Mutation,
+    tiny: Config,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert verdict(mutation, tiny, store) == HELD
+    broken = copy_bases(store, tmp_path)  # the rest is made by broken code
+    mutation.break_(monkeypatch)
+    assert verdict(mutation, tiny, broken) == NOT_HELD
+
+
+def test_every_finding_has_a_mutation() -> None:
+    from minisub.findings import FINDINGS
+
+    assert {m.finding for m in MUTATIONS} == set(FINDINGS)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
+def test_the_line_that_is_guarded_is_there(mutation: Mutation) -> None:
+    file, line = re.fullmatch(r"([\w/]+\.py): `(.+)`", mutation.guards).groups()  # type: ignore[union-attr]
+    assert line in (PACKAGE / file).read_text()
+
+
+def test_the_docs_name_them_all() -> None:
+    page = (PACKAGE.parent / "docs" / "validation.md").read_text()
+    for mutation in MUTATIONS:
+        assert f"| `{mutation.finding}` | {mutation.name} | {mutation.guards} |" in page
+    assert f"All {len(MUTATIONS)} do." in page
