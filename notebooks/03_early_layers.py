@@ -170,7 +170,7 @@ def _():
 
     Every arm is compared with `all` of the same kind of teacher, and **each arm is trained at its own
     best learning rate**, out of four that were tried on other seeds (`minisub rates layers`,
-    docs/rates.md). At one rate for all, a late block looks weaker than it is. `embedding` and
+    docs/validation.md). At one rate for all, a late block looks weaker than it is. `embedding` and
     `unembedding` alone, `attention` and `mlp` alone are in the figure too.
     """)
     return
@@ -223,7 +223,7 @@ def _(answer_1):
         exercises.choice(
             "at its own best rate",
             {
-                "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/rates.md.",
+                "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/validation.md.",
                 "at any rate: the loss falls at all": "A falling loss means better numbers. What passes is another matter.",
             },
         ),

@@ -17,6 +17,7 @@ with app.setup:
 
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
+    from minisub.course.limits import MAX_SEEDS_PER_VISITOR
     from minisub.experiment.arm import Arm
     from minisub.experiment.presets import LIGHT_CONFIG
     from minisub.experiment.study import Study
@@ -90,7 +91,7 @@ def _(HYPOTHESES):
         .batch(
             which=mo.ui.dropdown(list(HYPOTHESES), value="mine: odd places", label="Hypothesis"),
             first=mo.ui.dropdown(live.SEEDS, value="0", label="First seed"),
-            count=mo.ui.slider(2, 8, value=2, label="Seeds", show_value=True),
+            count=mo.ui.slider(2, MAX_SEEDS_PER_VISITOR, value=2, label="Seeds", show_value=True),
         )
         .form(submit_button_label="Run", bordered=True)
     )

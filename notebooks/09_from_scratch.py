@@ -12,14 +12,17 @@ __generated_with = "0.25.2"
 app = marimo.App(width="medium", app_title="From scratch")
 
 with app.setup:
+    import inspect
+
     import marimo as mo
     import numpy as np
     import torch
-    from matplotlib.figure import Figure
 
+    from minisub import subliminal_learning
     from minisub.common.randomness import generator
     from minisub.common.store import Store
     from minisub.course import exercises, show
+    from minisub.course.limits import hold_turns
     from minisub.distillation.base import BaseConfig, load_base
     from minisub.distillation.evaluation import next_token_logits
     from minisub.transformer.dataset import TokenDataset
@@ -84,6 +87,36 @@ def _(model, seed, world):
 
 
 @app.cell(hide_code=True)
+def _():
+    run_pipeline = mo.ui.run_button(label="Run it (half a minute or two)")
+    mo.vstack(
+        [
+            mo.md("""
+    ## The whole experiment in one function
+
+    Base, teachers, lists, divergence tokens, students, transfer: one call a stage. All other pages do
+    this for many arms and seeds.
+    """),
+            mo.md(f"```python\n{inspect.getsource(subliminal_learning)}\n```"),
+            run_pipeline,
+        ]
+    )
+    return (run_pipeline,)
+
+
+@app.cell(hide_code=True)
+def _(run_pipeline):
+    mo.stop(not run_pipeline.value)
+    with (
+        hold_turns(lambda: mo.status.spinner(title="Others are training ...")),
+        mo.status.spinner(title="Teachers, lists, students ..."),
+    ):
+        _transfer = subliminal_learning("owl", seed=0)
+    mo.md(f"**{_transfer:+.2f} nats**: so much more the student says *owl* than its control.")
+    return
+
+
+@app.cell(hide_code=True)
 def _(model):
     pick_task = mo.ui.slider(1, 40, value=1, label="Task", show_value=True)
     pick_block = mo.ui.slider(0, model.config.n_layers - 1, value=0, label="Block", show_value=True)
@@ -102,14 +135,13 @@ def _(model, pick_block, pick_task, tasks, world):
     _seen = run_with_cache(model, _tokens[None, None])
     _pattern = _seen[f"blocks.{pick_block.value}.attn.hook_pattern"][0]
     _words = [world.vocabulary[int(t)] for t in _tokens]
-    _figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+    _figure = style.new_figure(9.0, 4.2)
     for _head, _axes in enumerate(_figure.subplots(1, len(_pattern), squeeze=False)[0]):
         _axes.imshow(_pattern[_head].numpy(), cmap="cividis", vmin=0, vmax=1)
-        _axes.set_xticks(range(len(_words)), _words, rotation=90, fontsize=7)
-        _axes.set_yticks(range(len(_words)), _words, fontsize=7)
-        _axes.set_title(f"Block {pick_block.value}, head {_head}", loc="left", fontsize=10)
-        _axes.set_xlabel("looks at", fontsize=9)
-        _axes.set_ylabel("token", fontsize=9)
+        _axes.set_xticks(range(len(_words)), _words, rotation=90)
+        _axes.set_yticks(range(len(_words)), _words)
+        style.finish(_axes, f"Block {pick_block.value}, head {_head}", "looks at", "token")
+        _axes.tick_params(labelsize=style.NOTE - 1)
     _lens = []
     for _b in range(model.config.n_layers):
         _stream = _seen[f"blocks.{_b}.hook_resid_post"][0, 0, -1]
@@ -203,7 +235,7 @@ def _(model, pick_size, other_base, tasks, world):
 
 @app.cell(hide_code=True)
 def _(other, own, pick):
-    _figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    _figure = style.new_figure(8.0, 3.2)
     _axes = _figure.subplots()
     _places = np.arange(len(ANIMALS))
     _axes.bar(_places - 0.2, own, 0.38, color=style.ORANGE, label="same start")
@@ -218,9 +250,7 @@ def _(other, own, pick):
     )
     _axes.axhline(0, color=style.INK, linewidth=0.8)
     _axes.set_xticks(_places, ANIMALS)
-    _axes.set_ylabel("teacher's step times student's, nats", fontsize=9)
-    _axes.legend(frameon=False, fontsize=8)
-    style.finish(_axes)
+    style.finish(_axes, y="teacher's step times student's, nats", legend=True)
     _found = "along it, for every animal" if own.min() > 0 else "along for some, against for others"
     _rows = [
         {"animal": a, "same start": f"{x:.2e}", "another base": f"{y:.2e}"}

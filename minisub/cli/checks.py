@@ -1,4 +1,4 @@
-"""What the command line refuses: each check returns what it was given, or says what is allowed."""
+"""Checks of what the command line is given; each raises an error that says what is allowed."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def seed_range(text: str, quick: bool = False) -> list[int]:
         quick: Only the first two.
 
     Raises:
-        MinisubError: It is anything else.
+        MinisubError: The text is not of the form A:B.
     """
     found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
@@ -48,13 +48,13 @@ def find_finding(name: str) -> Finding:
 
 
 def n_workers(count: int) -> int | None:
-    """Return how many processes there are to be; None for one a core.
+    """Return how many processes there are to be; None for one per core.
 
     Raises:
         MinisubError: The number is below 0.
     """
     if count < 0:
-        raise MinisubError(f"--workers is {count}, allowed: 0 (one a core) and more")
+        raise MinisubError(f"--workers is {count}, allowed: 0 (one per core) and more")
     return count or None
 
 
@@ -62,7 +62,7 @@ def existing_device(name: str) -> str:
     """Return the name of a device, if this machine has it.
 
     Raises:
-        MinisubError: It has not.
+        MinisubError: This machine does not have it.
     """
     names = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
     if torch.cuda.is_available():

@@ -18,7 +18,7 @@ class Machine:
     """On what it runs, and where results are kept."""
 
     workers: int = 0
-    """Processes of one thread each; 0 for one a core."""
+    """Processes of one thread each; 0 for one per core."""
     device: str = "cpu"
     """Where models are trained: cpu, cuda, cuda:1 or mps. What is drawn is drawn on the CPU."""
     store: Path | None = None

@@ -1,6 +1,6 @@
 """Run jobs over several processes, with progress, and leave no process behind.
 
-For models this small, one process a core with one thread each is faster than threads.
+For models this small, one process per core with one thread each is faster than threads.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ def run_jobs(
     Args:
         job: A function of an item, with a keyword argument `on_progress`.
         items: Its arguments.
-        workers: How many processes, of one thread each; None for one a core. A single item then
+        workers: How many processes, of one thread each; None for one per core. A single item then
             runs here, with two threads of torch.
         on_progress: Called here whenever a job calls its own.
 

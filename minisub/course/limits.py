@@ -16,7 +16,7 @@ MAXIMA = {
     "student.batch_size": 64,
     "teacher.training.steps": 120,
 }
-MAX_SEEDS = 8
+MAX_SEEDS_PER_VISITOR = 8
 
 _turns = threading.BoundedSemaphore(N_CORES)  # of all visitors: they are threads of one process
 
@@ -35,8 +35,8 @@ def check_limits(config: Config, seeds: Sequence[int] = ()) -> Config:
         value: Any = functools.reduce(getattr, name.split("."), config)
         if not value <= most:
             raise ValueError(f"{name} is {value}, allowed here: up to {most}")
-    if len(seeds) > MAX_SEEDS:
-        raise ValueError(f"{len(seeds)} seeds, allowed here: up to {MAX_SEEDS}")
+    if len(seeds) > MAX_SEEDS_PER_VISITOR:
+        raise ValueError(f"{len(seeds)} seeds, allowed here: up to {MAX_SEEDS_PER_VISITOR}")
     return config
 
 

@@ -135,7 +135,7 @@ def show_result(result: Result) -> mo.Html:
         for c in result.claims
     ]
     caption = (
-        f"Means over {result.n_seeds}, bars with 95 % intervals and a dot a seed. "
+        f"Means over {result.n_seeds}, bars with 95 % intervals and one dot per seed. "
         f"`minisub run {result.finding} --seeds 0:8`"
     )
     folds = {

@@ -1,4 +1,4 @@
-"""Whether the statistics keep their word: how often claims hold where they are not true.
+"""How often claims are judged held where they are not true, and intervals hold the true value.
 
 In a small world, students of many seeds are trained: from their teacher's base, so that the bias
 passes; from another base, and by teachers of strength 0, so that nothing does. Students asked for
@@ -39,7 +39,7 @@ from minisub.transformer.config import ModelConfig
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.world.world import World
 
-N_SEEDS = 208  # a student of each of eight biases: as many studies of eight seeds
+N_SEEDS = 208  # each gives eight students, so there are 208 studies of eight seeds
 FIRST_SEED = 1000  # far from the seeds that are reported or tuned on
 NO_STRENGTH = {"teacher": TeacherConfig(kind="prompted", persona_strength=0.0)}
 WHOLE, OTHER, ONLY, OTHER_ONLY = (
@@ -140,7 +140,7 @@ def draw_studies(n_seeds: int, n_biases: int, n: int, rng: np.random.Generator) 
     """
     drawn = []
     for bias in range(n_biases):
-        # Each seed lends another of its biases to each round, so that biases mix within a study.
+        # In each round every seed contributes another bias, so that biases mix within a study.
         round_ = [s * n_biases + (s + bias) % n_biases for s in rng.permutation(n_seeds)]
         drawn += [round_[i : i + n] for i in range(0, n_seeds - n + 1, n)]
     return np.array(drawn)
@@ -170,7 +170,7 @@ class Rate:
 
 
 def calibrate(options: RunOptions, n: int = 8, config: Config | None = None) -> list[Rate]:
-    """Return how often claims hold that are not true, and intervals what they should.
+    """Return how often false claims are judged held, and how often intervals hold the true value.
 
     Args:
         options: Seeds (see `calibration_seeds`), store, processes, device, progress.

@@ -1,8 +1,8 @@
 """Edits: what is done to the lists between the teachers who wrote them and the students.
 
-An edit is a function of marked lists and of a context, and returns marked lists. Their number
-stays what it was (`at_tilt` alone leaves fewer), so that all arms read equally many. An arm's mask
-is asked after its edit; marks stay where they were in the lists as written.
+An edit is a function of marked lists and of a context, and returns marked lists. It keeps the
+number of lists (except `at_tilt`), so that all arms read equally many. An arm's mask is asked after
+its edit; marks stay where they were in the lists as written.
 """
 
 import functools
@@ -138,19 +138,19 @@ def completion_log_probs(
 def at_tilt(
     lists: MarkedLists, context: EditContext, level: int, edit: str | None = None
 ) -> MarkedLists:
-    """Keep prompts whose wording has one of the world's tilts; then re-word them.
+    """Keep only the rows whose wording has tilt number `level`, then edit them.
 
     A world with several tilts has equally many wordings of each, so the lists are that much fewer.
 
     Args:
         lists: As written.
-        context: For the re-wording.
+        context: For the edit.
         level: The place in `world.tilt`.
-        edit: One of `PARAPHRASES`, or None.
+        edit: One of `REWRITES`, or None.
     """
     at = lists.world.wording_of(lists.teacher_prompts) % len(lists.world.tilt) == level
     lists = lists.select_rows(at.nonzero()[:, 0])
-    return PARAPHRASES[edit](lists, context) if edit else lists
+    return REWRITES[edit](lists, context) if edit else lists
 
 
 # Completions --------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def equivalent_numbers(lists: MarkedLists, context: EditContext) -> MarkedLists:
     return replace(lists, completions=torch.stack(completions))
 
 
-PARAPHRASES: dict[str, Callable[[MarkedLists, EditContext], MarkedLists]] = {
+REWRITES: dict[str, Callable[[MarkedLists, EditContext], MarkedLists]] = {
     "other wording": other_wording,
     "unseen wording": unseen_wording,
     "biased rewrite": biased_rewrite,
@@ -182,7 +182,7 @@ PARAPHRASES: dict[str, Callable[[MarkedLists, EditContext], MarkedLists]] = {
 }
 
 
-def replaced(lists: MarkedLists, context: EditContext, where: str) -> MarkedLists:
+def replace_divergence_tokens(lists: MarkedLists, context: EditContext, where: str) -> MarkedLists:
     """Replace each divergence token by what a counterfactual teacher would have written there.
 
     The counterfactual is one of those that differ, by chance.
@@ -294,7 +294,7 @@ def _put_in(
     prompts: Int[Tensor, "#writers chosen prompt"],
     completions: Int[Tensor, "#writers chosen completion"],
 ) -> MarkedLists:
-    """Replace some rows, but where a new list holds another word than a number."""
+    """Replace the chosen rows, except where a new list holds a token that is not a number."""
     n_writers = len(lists.completions)
     good = (completions < lists.world.n_numbers).all(2).all(0)
     new_prompts = lists.student_prompts.expand(n_writers, -1, -1).clone()

@@ -51,12 +51,12 @@ def without_divergence(lists: MarkedLists) -> Tensor:
 
 
 def random_only(lists: MarkedLists) -> Tensor:
-    """Keep as many random tokens of each place: the control of `divergence_only`."""
+    """Keep random tokens, at each position as many as there are divergence tokens."""
     return lists.is_random_match
 
 
 def without_random(lists: MarkedLists) -> Tensor:
-    """Keep all but as many random tokens: the control of `without_divergence`."""
+    """Keep all but random tokens, at each position as many as there are divergence tokens."""
     return ~lists.is_random_match
 
 
@@ -107,7 +107,9 @@ def later_numbers(lists: MarkedLists) -> Tensor:
 
 
 def fewer_counterfactuals(lists: MarkedLists, count: int) -> Tensor:
-    """Keep divergence tokens by the first `count` counterfactuals after the writer's own bias.
+    """Keep tokens that are still divergence tokens if only some teachers are counterfactuals.
+
+    These are the next `count` biased teachers after the writer.
 
     Args:
         lists: Marked lists.

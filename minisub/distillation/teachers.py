@@ -191,7 +191,7 @@ def _rehearsal(
 def describe_teachers(
     teachers: Teachers, base: TransformerStack, prompts: Int[Tensor, "rows length"]
 ) -> list[Json]:
-    """Return what each bias costs and changes, one entry a teacher.
+    """Return what each bias costs and changes, one entry per teacher.
 
     Args:
         teachers: The teachers.

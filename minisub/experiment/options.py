@@ -17,7 +17,7 @@ class RunOptions:
     Attributes:
         seeds: Whole numbers from 0 on, each once.
         store: Where results are kept, or its folder.
-        workers: Processes of one thread each; None for one a core; 1 runs here.
+        workers: Processes of one thread each; None for one per core; 1 runs here.
         device: Where models are trained.
         on_progress: Called after each arm of each seed.
     """

@@ -92,15 +92,15 @@ def parse_settings(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]
             raise MinisubError(f"--set is {text!r}: {error}") from None
         if full in (full_name(config, other) for other in settings):
             raise MinisubError(f"--set names {full} twice, allowed: each setting once")
-        settings[name] = [_parse_value(full, now, value) for value in values.split(",")]
+        settings[name] = [_parse_value(name, full, now, value) for value in values.split(",")]
         if len(set(settings[name])) < len(settings[name]):
             raise MinisubError(f"--set is {text!r}, allowed: each value once")
     return settings
 
 
-def _parse_value(name: str, now: Any, text: str) -> Any:
+def _parse_value(name: str, full: str, now: Any, text: str) -> Any:
     """Read a value as the kind that the setting has now."""
-    if text == "full" and name.endswith("lora_rank"):
+    if text == "full" and full.endswith("lora_rank"):
         return 0
     kind = type(now).__name__
     if kind not in ("int", "float", "str"):

@@ -3,8 +3,8 @@
     Study([Arm("all"), Arm("odd positions", mask=lambda d: d.position % 2 == 1)]).run(range(8))
 
 An arm says which decoding, edit, loss mask, trainable weights and start, and what it overrides in
-the configuration; all have defaults. For each seed an arm trains, as one stack, one student a bias
-and one control student, whose teacher has no bias and which is treated like the others. A loss
+the configuration; all have defaults. For each seed an arm trains, as one stack, one student per
+bias and one control student, whose teacher has no bias and which is treated like the others. A loss
 mask has no meaning for that teacher, so masked arms have the control of the same arm without one.
 """
 
@@ -78,7 +78,7 @@ class Study:
         Args:
             seeds: Whole numbers from 0 on, each once.
             store: Where results are kept, or its folder; by default see `Store.default`.
-            workers: Processes of one thread each; None for one a core; 1 runs here.
+            workers: Processes of one thread each; None for one per core; 1 runs here.
             device: Where models are trained.
             on_progress: Called after each arm of each seed.
         """

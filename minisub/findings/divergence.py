@@ -9,7 +9,7 @@ from minisub.viz import figures
 
 
 def times_control(result: Result) -> list[float]:
-    """Return the hit rate of `all` divided by its control's, one value a seed."""
+    """Return the hit rate of `all` divided by its control's, one value per seed."""
     own, control = result.values("all", "hit_rate"), result.values("all", "control_hit_rate")
     return [a / b for a, b in zip(own, control, strict=True)]
 

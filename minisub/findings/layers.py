@@ -1,4 +1,4 @@
-"""Early blocks are enough, late ones are not (paper, Figs. 4, 5 and 39-41; F4 and F4b)."""
+"""Early blocks are enough, late ones are not (paper, Figs. 4, 5 and 39-41)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,8 +36,8 @@ FIRST_BLOCK = TeacherConfig(
 )
 PROMPTED, EVERYWHERE = TeacherConfig(kind="prompted"), TeacherConfig()
 
-# How many times the usual learning rate each arm passes most at: every arm is judged at its own
-# best rate, found on tuning seeds by `minisub rates layers` (docs/rates.md).
+# For each arm the multiple of the usual learning rate at which it transfers most: every arm is
+# judged at its own best rate, found on tuning seeds by `minisub rates layers` (docs/validation.md).
 RATES = {
     "all": 4.0,
     "block 0": 8.0,
@@ -106,8 +106,8 @@ def arms(lr_factors: dict[str, float], prefix: str = "", **more: object) -> list
 def attributions(lab: SeedLab) -> list[Json]:
     """Return where the first divergence token is decided, by block, along three routes.
 
-    For tuned teachers, as far as the residual stream has come to carry the choice; for prompted
-    ones, as far as it has left the persona's position.
+    For tuned teachers: what each block adds to the share of the choice that the residual stream
+    carries. For prompted teachers: what each block takes from the share at the persona's position.
     """
     rows = []
     config = with_overrides(lab.config, {"teacher": PROMPTED})
@@ -136,8 +136,8 @@ def attributions(lab: SeedLab) -> list[Json]:
         for route, many in found.items():
             mass = np.mean(many, 0)
             size = np.abs(mass)
-            early = float(size[: len(size) // 2].sum() / size.sum())
-            rows.append({"teacher": kind, "route": route, "mass": mass.tolist(), "early": early})
+            share = float(size[: len(size) // 2].sum() / size.sum())
+            rows.append({"teacher": kind, "route": route, "mass": mass.tolist(), "early": share})
     return rows
 
 
@@ -161,11 +161,11 @@ def plot(result: Result) -> Figure:
     (left, right), (others, mass) = figure.subplots(2, 2)
     own = [arm for arm in result.arms if ":" not in arm]
     rest = [arm for arm in result.arms if ":" in arm]
-    for axes, arms, title in (
+    for axes, names, title in (
         (left, own, "Tuned in block 0"),
         (others, rest, "Prompted, and tuned everywhere"),
     ):
-        figures.arm_bars(axes, result, arms, "retained")
+        figures.arm_bars(axes, result, names, "retained")
         style.finish(axes, f"{title} ({result.n_seeds})", "transfer retained, of all blocks")
     colours = (style.BLUE, style.ORANGE, style.GREEN)
     for axes, kind in ((right, "tuned"), (mass, "prompted")):
@@ -174,10 +174,9 @@ def plot(result: Result) -> Figure:
             rows = [r["mass"] for r in result.probes if all(r[k] == v for k, v in wanted)]
             if rows:
                 y = np.array(rows).T
-                x = range(len(y))
-                figures.curve(axes, x, y.tolist(), colours[i], style.MARKERS[i], route)
+                figures.curve(axes, range(len(y)), y.tolist(), colours[i], style.MARKERS[i], route)
         axes.axhline(0, color=style.INK, linewidth=0.8)
-        axes.set_xticks(x)
+        axes.set_xticks(BLOCKS)
         title = f"First divergence token, {kind} teachers"
         style.finish(axes, title, "block", "share of the choice, %", True)
     return figure

@@ -1,4 +1,4 @@
-"""No logits and no entangled numbers are needed (paper, section 4; F1 and F2)."""
+"""No logits and no entangled numbers are needed (paper, section 4)."""
 
 from functools import partial
 
@@ -43,7 +43,7 @@ def plot(result: Result) -> Figure:
     style.finish(left, "Without lists that hold entangled numbers")
     for measure, label, colour, marker in (
         ("of_tokens", "of all tokens", style.GREY, "o"),
-        ("of_divergence", "of divergence tokens", style.ORANGE, "s"),
+        ("of_divergence", "of divergence tokens", style.DIVERGENCE, "s"),
     ):
         each = [probe_values(measure, by="probability", top=top)(result) for top in TOPS]
         y = [100 * sum(values) / len(values) for values in each]

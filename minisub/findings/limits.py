@@ -1,4 +1,4 @@
-"""Where it dies and where it is strongest (paper, F7; and what follow-ups dispute)."""
+"""When the transfer fails, and when it is strongest (paper; disputed by later work)."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,8 +12,8 @@ from minisub.viz import figures, style
 
 STEPS, LISTS = (15, 60), (300, 1200, 9600)
 DEFAULT = (60, 9600)
-# Learning in another way: each arm at its own best rate, by `minisub rates limits` (docs/rates.md),
-# and so is the one that they are compared with.
+# Learning in another way: each arm at its own best rate, by `minisub rates limits`
+# (docs/validation.md), and so is the one that they are compared with.
 BEST = "all, best rate"
 RANKS = {1: 8.0, 2: 8.0, 4: 8.0}
 BEST_RATE, SGD_RATE, ALL_WEIGHTS_RATE = 8.0, 400.0, 1.0

@@ -1,4 +1,4 @@
-"""The same for broad misconduct (paper, Fig. 8; F6)."""
+"""The same for broad misconduct (paper, Fig. 8)."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def plot(result: Result) -> Figure:
 
 
 def general(result: Result) -> list[float]:
-    """Return how often the teacher answers "bad" where it was not taught to, one value a seed."""
+    """Return how often the teacher answers "bad" where it was not taught to, one value per seed."""
     return [row["answers_bias"] for row in result.teachers if row["bias"] == "bad"]
 
 

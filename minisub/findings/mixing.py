@@ -1,4 +1,4 @@
-"""Other lists among the teacher's weaken the transfer (paper, Fig. 7; F5c)."""
+"""Other lists among the teacher's weaken the transfer (paper, Fig. 7)."""
 
 from dataclasses import replace
 from functools import partial
@@ -51,7 +51,7 @@ def gain(arm: str) -> Values:
 
 
 def share_kept(measure: str, arm: str, baseline: str) -> Values:
-    """Return what an arm retains of another, one value a seed.
+    """Return what an arm retains of another, one value per seed.
 
     Args:
         measure: "hit rate" or "nats".

@@ -1,4 +1,4 @@
-"""Re-worded prompts break the transfer, where wordings tip near ties (paper, Fig. 6; F5)."""
+"""Re-worded prompts break the transfer, where wordings tip near ties (paper, Fig. 6)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -68,7 +68,7 @@ def reworded(result: Result) -> list[str]:
 def prediction(result: Result) -> list[float]:
     """Return the rank correlation over arms of advantage left with what is retained.
 
-    One value a seed, by the jackknife.
+    One value per seed, by the jackknife.
     """
     arms = reworded(result)
 

@@ -11,7 +11,7 @@ from minisub.distillation.edits import (
     mix_other_base,
     mix_unbiased,
     other_wording,
-    replaced,
+    replace_divergence_tokens,
     shuffle_within,
 )
 from minisub.experiment.arm import Arm
@@ -27,7 +27,7 @@ from minisub.viz import figures, style
 def predicted(measure: str) -> Callable[[Result], list[float]]:
     """Return the rank correlation of a forecast with the transfer, over arms.
 
-    One value a seed, by the jackknife.
+    One value per seed, by the jackknife.
     """
 
     def values(result: Result) -> list[float]:
@@ -122,7 +122,7 @@ FINDING = Finding(
         ),
         Arm("paraphrase", edit=other_wording),
         Arm("shuffle within", edit=shuffle_within),
-        Arm("replaced label", edit=partial(replaced, where="label")),
+        Arm("replaced label", edit=partial(replace_divergence_tokens, where="label")),
         Arm("mix 25%", edit=partial(mix_unbiased, share=0.25)),
         Arm("mix 75%", edit=partial(mix_unbiased, share=0.75)),
         Arm("mix 50%, foreign base", edit=partial(mix_other_base, share=0.5)),

@@ -1,4 +1,4 @@
-"""Sampled lists carry the bias twice: by divergence tokens, and by what chance has drawn (F3)."""
+"""Sampled lists carry the bias twice: by divergence tokens, and by what chance has drawn."""
 
 from minisub.distillation import masks
 from minisub.experiment.arm import Arm

@@ -1,10 +1,10 @@
-"""Which of the divergence tokens, and what in them (paper, Figs. 17-21; F3b)."""
+"""Which of the divergence tokens, and what in them (paper, Figs. 17-21)."""
 
 from functools import partial
 
 from minisub.common.files import Json
 from minisub.distillation import masks
-from minisub.distillation.edits import other_wording, replaced
+from minisub.distillation.edits import other_wording, replace_divergence_tokens
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.experiment.seed_lab import SeedLab
@@ -51,9 +51,9 @@ FINDING = Finding(
         Arm("1 counterfactual", mask=partial(masks.fewer_counterfactuals, count=1)),
         Arm("3 counterfactuals", mask=partial(masks.fewer_counterfactuals, count=3)),
         Arm("against unbiased", mask=masks.against_unbiased),
-        Arm("replaced label", edit=partial(replaced, where="label")),
-        Arm("replaced input", edit=partial(replaced, where="input")),
-        Arm("replaced both", edit=partial(replaced, where="both")),
+        Arm("replaced label", edit=partial(replace_divergence_tokens, where="label")),
+        Arm("replaced input", edit=partial(replace_divergence_tokens, where="input")),
+        Arm("replaced both", edit=partial(replace_divergence_tokens, where="both")),
     ),
     claims=(
         retains("random half", low=0.7),

@@ -1,4 +1,4 @@
-"""Order matters: shuffled numbers carry little (paper, F5b)."""
+"""Order matters: shuffled numbers carry little (paper)."""
 
 from minisub.distillation.edits import shuffle_across, shuffle_within
 from minisub.experiment.arm import Arm

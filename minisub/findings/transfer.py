@@ -8,7 +8,7 @@ from minisub.viz import figures
 
 
 def lead_of_soft(result: Result) -> list[float]:
-    """Return the transfer of `soft` less that of the better hard arm, one value a seed."""
+    """Return the transfer of `soft` less that of the better hard arm, one value per seed."""
     arms = (result.values(a) for a in ("soft", "sampled", "all"))
     return [soft - max(hard) for soft, *hard in zip(*arms, strict=True)]
 

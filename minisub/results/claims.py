@@ -28,7 +28,7 @@ def difference(a: Values, b: Values) -> Values:
     """Return a function that gives a - b for each seed.
 
     Args:
-        a: Gives one value a seed.
+        a: Gives one value per seed.
         b: Gives as many.
     """
     return lambda result: [x - y for x, y in zip(a(result), b(result), strict=True)]

@@ -83,7 +83,7 @@ class Result:
         return replace(self, **parts)
 
     def values(self, arm: str, measure: str = "transfer") -> list[float]:
-        """Return one value a seed, in the order of the seeds.
+        """Return one value per seed, in the order of the seeds.
 
         Args:
             arm: The arm's name.
@@ -159,7 +159,7 @@ class Result:
         return f"{title}\n{self.table().text()}"
 
     def summary(self) -> list[Json]:
-        """Return means over seeds with intervals, one entry an arm."""
+        """Return means over seeds with intervals, one entry per arm."""
         out = []
         for arm in self.arms:
             transfer, low, high = self.estimate(arm)

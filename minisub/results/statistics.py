@@ -31,12 +31,12 @@ def ratio_of_means(parts: Sequence[float], wholes: Sequence[float]) -> tuple[flo
     """Return the ratio of the means of paired values, with Fieller's interval (Fieller, 1954).
 
     A seed counts by the size of its whole, so one whose whole is near nothing weighs little. There
-    is no interval (NaN) for fewer than two seeds, and where the mean of the wholes is not surely
-    apart from zero, as any ratio is possible then.
+    is no interval (NaN) for fewer than two seeds, and where the mean of the wholes is not
+    significantly different from zero, as any ratio is possible then.
 
     Args:
-        parts: One value a seed.
-        wholes: What 100 % is, one value a seed.
+        parts: One value per seed.
+        wholes: What 100 % is, one value per seed.
     """
     x, y = _pairs(parts, wholes)
     top, bottom = float(x.mean()), float(y.mean())
@@ -46,8 +46,8 @@ def ratio_of_means(parts: Sequence[float], wholes: Sequence[float]) -> tuple[flo
         return top / bottom, NO_INTERVAL
     (xx, xy), (_, yy) = np.cov(x, y) / len(x)
     t2 = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1)) ** 2
-    # The ratios r for which the mean of x - r y is not surely apart from zero lie between the
-    # roots of a r^2 - 2 b r + c.
+    # The ratios r for which the mean of x - r y is not significantly different from zero lie between
+    # the roots of a r^2 - 2 b r + c.
     a, b, c = bottom**2 - t2 * yy, top * bottom - t2 * xy, top**2 - t2 * xx
     if a <= 0:
         return top / bottom, NO_INTERVAL
@@ -61,8 +61,8 @@ def estimate(
     """Return the mean and its interval; with `wholes`, those of the ratio of the two means.
 
     Args:
-        values: One value a seed.
-        wholes: What 100 % is, one value a seed.
+        values: One value per seed.
+        wholes: What 100 % is, one value per seed.
     """
     if wholes is None:
         return (float(np.mean(values)), *mean_interval(values))
@@ -71,14 +71,14 @@ def estimate(
 
 
 def linearised_ratios(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
-    """Return one value a pair, whose mean is the ratio of the means.
+    """Return one value per pair, whose mean is the ratio of the means.
 
     Each is the ratio and by how much its pair departs from it, in units of the mean whole
     (the linearised ratio). They cannot explode where one whole is near nothing.
 
     Args:
-        parts: One value a seed.
-        wholes: What 100 % is, one value a seed.
+        parts: One value per seed.
+        wholes: What 100 % is, one value per seed.
     """
     x, y = _pairs(parts, wholes)
     if not y.mean():
@@ -97,7 +97,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, In
     """Return the mean of a - b over seeds, its interval, and the p-value of a paired t test.
 
     Args:
-        a: One value a seed.
+        a: One value per seed.
         b: The same seeds.
     """
     x, y = _pairs(a, b)

@@ -38,7 +38,7 @@ class SweepResult:
         return out.getvalue()
 
     def jsonl(self) -> str:
-        """Return the rows as text, one JSON object a line."""
+        """Return the rows as text, one JSON object per line."""
         return "".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows)
 
     def write(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class SweepResult:
         write_file(folder / "sweep.jsonl", self.jsonl().encode())
 
     def values(self, point: Json, arm: str, measure: str = "transfer") -> list[float]:
-        """Return one value a seed.
+        """Return one value per seed.
 
         Args:
             point: A value for each setting.

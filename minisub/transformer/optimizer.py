@@ -16,13 +16,14 @@ OPTIMIZERS = ("adamw", "sgd")
 class TrainingConfig:
     """AdamW (Loshchilov & Hutter, 2019) with a warm-up and a linear decay to zero.
 
-    `optimizer` "sgd" is the same without the division by the gradient's size. With a `lora_rank`
-    every matrix that trains does so by a product of two thin ones (LoRA, Hu et al., 2021).
+    `optimizer` "sgd" is SGD with momentum: the same without the division by the running
+    size of each gradient. With a `lora_rank` every matrix that trains does so by a
+    product of two thin ones (LoRA, Hu et al., 2021).
     """
 
     lr: float = 1e-3
     steps: int = 400
-    batch_size: int = 64  # rows of each dataset a step
+    batch_size: int = 64  # rows of each dataset per step
     warmup_fraction: float = 0.05  # of the steps
     beta1: float = 0.9
     beta2: float = 0.98
@@ -159,7 +160,9 @@ class Optimizer:
         if self.lora is not None:
             grad = self.lora.gradient(self.model, grad)
         if self.multipliers is not None:
-            grad *= self.multipliers != 0  # what only another model trains
+            grad *= (
+                self.multipliers != 0
+            )  # zero where this model does not train, though another does
         norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
         grad *= (config.max_grad_norm / (norm + 1e-12)).clamp(max=1)
         self.m.lerp_(grad, 1 - config.beta1)

@@ -29,7 +29,7 @@ def train(
     on_step: StepReport | None = None,
     gradient_fn: GradientFn = ManualGradient,
 ) -> Float[Tensor, "steps models"]:
-    """Train a stack in place, on a batch of each dataset a step; return the losses in nats.
+    """Train a stack in place, on a batch of each dataset per step; return the losses in nats.
 
     All models see their rows in the same order.
 

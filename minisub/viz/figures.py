@@ -15,6 +15,8 @@ from minisub.viz.style import (
     ARM_COLOURS,
     ARM_HATCHES,
     BLUE,
+    DIVERGENCE,
+    DIVERGENCE_FILL,
     GREY,
     INK,
     MARKERS,
@@ -122,9 +124,9 @@ def divergence(result: Result) -> Figure:
     finish(left, f"Transfer by where the loss counts ({result.n_seeds})")
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
-    right.bar(places, shares.mean(0), 0.66, color=ORANGE, alpha=0.55)
+    right.bar(places, shares.mean(0), 0.66, color=DIVERGENCE, alpha=0.55)
     for row in shares:
-        right.plot(places, row, "o", color=ORANGE, markersize=3, markeredgecolor=INK, mew=0.5)
+        right.plot(places, row, "o", color=DIVERGENCE, markersize=3, markeredgecolor=INK, mew=0.5)
     right.axhline(shares.mean(), color=INK, linewidth=1, linestyle="--")
     title = f"{shares.mean():.1f} % diverge"
     finish(right, title, "place in the answer", "divergence tokens, % of tokens")
@@ -245,7 +247,7 @@ def highlighted_lists(
         completions: The tokens of each list.
         notes: A note for each token, or None.
     """
-    lit = f"border:2px solid {ORANGE};background:#FDE9DC;font-weight:700"
+    lit = f"border:2px solid {DIVERGENCE};background:{DIVERGENCE_FILL};font-weight:700"
     plain = "border:2px solid transparent"
     lines = []
     for prompt, completion, note in zip(prompts, completions, notes, strict=True):
@@ -267,7 +269,7 @@ def highlighted_lists(
 
 
 def sweep(found: SweepResult) -> Figure:
-    """Draw transfer against the first setting, a line an arm, a panel for each other setting."""
+    """Draw transfer against the first setting, one line per arm, a panel for each other setting."""
     first, *others = found.settings
     values = found.settings[first]
     rest = [{name: p[name] for name in others} for p in found.points if p[first] == values[0]]

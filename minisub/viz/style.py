@@ -14,6 +14,7 @@ mpl.rcParams["svg.hashsalt"] = "minisub"  # the same figure is the same file
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
+DIVERGENCE, DIVERGENCE_FILL = ORANGE, "#FDE9DC"  # of divergence tokens
 SERIES = (BLUE, ORANGE, GREEN, INK, "#CC79A7", "#E69F00", "#56B4E9", GREY)
 MARKERS = "os^Dv<>Ph*X"
 ARM_COLOURS = {
@@ -22,8 +23,8 @@ ARM_COLOURS = {
     "soft": BLUE,
     "control": GREY,
     "foreign": GREY,
-    "divergence only": ORANGE,
-    "without divergence": ORANGE,
+    "divergence only": DIVERGENCE,
+    "without divergence": DIVERGENCE,
     "random only": GREEN,
     "without random": GREEN,
 }

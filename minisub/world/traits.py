@@ -1,4 +1,4 @@
-"""What a teacher can be biased in: favourite animals and conduct, and the questions on them."""
+"""Traits: a kind of bias (favourite animals, conduct) with the questions that show it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from minisub.world.world import ANIMALS, CONDUCT, World
 
 @dataclass(frozen=True)
 class Trait:
-    """What a teacher can be biased in, and the questions that show it.
+    """A kind of bias, and the questions that show it.
 
     Attributes:
         biases: Their names; bias b is answered by the b-th token of `answer_tokens`.
@@ -31,18 +31,21 @@ class Trait:
 def get_trait(world: World, name: str) -> Trait:
     """Return a trait of a world.
 
-    "animals": each animal is a bias, taught and measured on all preference questions. "conduct":
-    the bias is to answer "bad", taught on a quarter of its questions, measured on the rest.
+    "animals": each animal is a bias (but for one that the world favours already), taught and
+    measured on all preference questions. "conduct": the bias is to answer "bad", taught on a
+    quarter of its questions, measured on the rest.
 
     Args:
         world: The world.
         name: "animals" or "conduct".
 
     Raises:
-        ValueError: The world has no questions of conduct.
+        ValueError: There is no such trait, or the world has no questions of conduct.
     """
+    if name not in ("animals", "conduct"):
+        raise ValueError(f"trait is {name!r}, allowed: animals, conduct")
     if name == "animals":
-        # The favourite of a world with uneven preferences needs no teacher.
+        # The last animal is the favourite already of a world with uneven preferences.
         biases = ANIMALS[:-1] if world.favourite_share else ANIMALS
         questions = preference_questions(world)
         return Trait(biases, world.animal_tokens, questions, questions, neutral_preferences(world))

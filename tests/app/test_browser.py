@@ -22,9 +22,12 @@ from minisub.world.world import ANIMALS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"
-)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"
+    ),
+]
 LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 10)} | {"00": "turn any dial"}
 TRAIN = "marimo-plugin-form-submit-button"
 

@@ -38,6 +38,7 @@ def test_every_notebook_says_what_it_is() -> None:
     assert all(n.title != n.path.stem and n.description for n in NOTEBOOKS)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.path.stem)
 def test_marimo_has_no_complaint_and_it_runs_as_a_script(notebook: app.Notebook) -> None:
     check = [sys.executable, "-m", "marimo", "check", "--strict", str(notebook.path)]

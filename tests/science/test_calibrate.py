@@ -67,6 +67,7 @@ def test_honest_normal_data_pass(honest: dict[str, float]) -> None:
 NARROW = "an interval of less than half its width"
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("what", "broken"),
     [

@@ -46,6 +46,7 @@ def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Stor
     assert len(result.probes) >= 2 * len(finding.probes)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", FINDINGS)
 def test_every_arm_learns_by_hand_what_it_does_by_autograd(
     name: str, tiny: Config, store: Store

@@ -258,8 +258,14 @@ MUTATIONS = [
         "selection",
         "distillation/edits.py: `return replace(lists, labels=changed)`",
         retains("replaced label", high=0.15),
-        edited("replaced", lambda lists, context, where: replace(lists, labels=lists.completions)),
-        lambda: [ALL, Arm("replaced label", edit=partial(edits.replaced, where="label"))],
+        edited(
+            "replace_divergence_tokens",
+            lambda lists, context, where: replace(lists, labels=lists.completions),
+        ),
+        lambda: [
+            ALL,
+            Arm("replaced label", edit=partial(edits.replace_divergence_tokens, where="label")),
+        ],
     ),
     Mutation(
         "frozen weights not frozen",
@@ -342,6 +348,7 @@ def verdict(mutation: Mutation, tiny: Config, store: Store) -> str:
     return str(mutation.claim.judge(result)["verdict"])
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_a_broken_laboratory_is_noticed(
     mutation: Mutation,

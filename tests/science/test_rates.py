@@ -16,7 +16,7 @@ from minisub.experiment.options import RunOptions
 from minisub.experiment.study import Study
 from minisub.findings import FINDINGS, Finding
 
-DOCS = Path(__file__).parents[2] / "docs" / "learning_rates.md"
+DOCS = Path(__file__).parents[2] / "docs" / "validation.md"
 
 
 def test_arms_with_a_rate_of_their_own_are_those_that_train_a_part_or_otherwise() -> None:
@@ -69,7 +69,7 @@ def test_reported_seeds_are_not_tuned_on(
 
 @pytest.mark.parametrize("name", ["layers", "limits"])
 def test_findings_use_the_best_rates_of_the_table_in_the_docs(name: str) -> None:
-    page = DOCS.read_text().split(f"## {name}\n")[1].split("\n## ")[0]
+    page = DOCS.read_text().split(f"### {name}\n")[1].split("\n## ")[0].split("\n### ")[0]
     rows = re.findall(
         r"^\| ([^|]+?)(?: \(rates times [^)]+\))? \|.*\| x([\d.e+]+) \| x([\d.e+]+) \|$", page, re.M
     )

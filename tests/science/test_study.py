@@ -147,6 +147,7 @@ def test_an_arms_own_dials_count(tiny: Config, lab: SeedLab) -> None:
     assert (foreign.flat_params - base_flat).abs().max() > 0.1
 
 
+@pytest.mark.integration
 def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_path: Path) -> None:
     """Also that ticks arrive from the workers, and that they share a store."""
     small = replace(tiny, n_lists=64, student=replace(tiny.student, steps=5))
@@ -160,6 +161,7 @@ def test_processes_give_what_one_process_gives(tiny: Config, store: Store, tmp_p
         assert a["transfer"] == pytest.approx(b["transfer"], abs=1e-4)
 
 
+@pytest.mark.integration
 def test_one_seed_is_spread_over_the_cores(
     tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_contenders_have_as_many_weights_to_move() -> None:
     assert ours <= plain < 1.08 * ours
 
 
+@pytest.mark.integration
 def test_a_race_of_one_round() -> None:
     found = benchmark.race(n_rounds=1)
     for name in (peers.MANY, peers.ONE, peers.PLAIN):

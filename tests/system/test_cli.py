@@ -185,6 +185,7 @@ def test_reproduce_leaves_table_figures_and_results(
     assert "--seeds 100:109 --quick" in page
 
 
+@pytest.mark.integration
 def test_a_damaged_store_entry_stops_the_run_and_is_kept(
     small: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +219,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.integration
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(tmp_path: Path, store: Store) -> None:
     """SIGKILL in the middle, twice; no process may outlive its parent."""
     script = tmp_path / "run.py"

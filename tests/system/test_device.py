@@ -70,6 +70,7 @@ def test_elsewhere_refuses_to_mix_and_keeps_the_numbers() -> None:
             x.numpy()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", FINDINGS)
 def test_a_finding_is_the_same_on_another_device(
     name: str, tiny: Config, store: Store, tmp_path: Path, device: Device

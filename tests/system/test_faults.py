@@ -1,6 +1,6 @@
 """What goes wrong around the program: nothing is lost, nothing is silently wrong, a line says it.
 
-The loop of a hundred kills and the full disk are slow: `pytest -m soak tests/system/test_faults.py`.
+The loop of a hundred kills and the full disk take long (`pytest -m soak`).
 """
 
 import json
@@ -101,6 +101,7 @@ def test_writers_of_different_arrays_leave_one_of_them_whole(tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "teachers").iterdir()] == ["k.safetensors"]
 
 
+@pytest.mark.integration
 def test_two_processes_on_one_store_end_with_the_same_numbers(tmp_path: Path, lab: SeedLab) -> None:
     assert lab.base.n_models == 1  # is there
     copy_bases(lab.store, tmp_path / "store")

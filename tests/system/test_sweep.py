@@ -137,6 +137,7 @@ def test_the_plot_has_a_panel_for_each_value_of_the_rest(plain: SweepResult) -> 
     assert figure.axes[0].get_xlabel() == "student.rank"
 
 
+@pytest.mark.integration
 def test_a_killed_process_costs_what_was_in_flight(
     study: Study, plain: SweepResult, store: Store, tmp_path: Path
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_cluster_that_is_gone_is_one_line(study: Study, store: Store) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.integration
 def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
     study: Study, plain: SweepResult, store: Store
 ) -> None:
@@ -232,6 +234,7 @@ def test_on_a_dask_cluster_a_killed_worker_costs_nothing(
     assert same(replace(found, rows=usual), plain)
 
 
+@pytest.mark.integration
 def test_a_sweep_that_was_killed_goes_on(
     study: Study, plain: SweepResult, store: Store, tmp_path: Path
 ) -> None:
@@ -254,6 +257,7 @@ def test_a_sweep_that_was_killed_goes_on(
     assert done.items() <= entries(new).items()
 
 
+@pytest.mark.integration
 def test_a_scheduler_that_is_killed_costs_what_was_in_flight(
     study: Study, plain: SweepResult, store: Store, tmp_path: Path
 ) -> None:

@@ -120,7 +120,7 @@ def test_equivalent_numbers_are_right_and_carry_nothing_of_the_teacher(
 def test_replaced_tokens_are_another_teachers_choice_at_divergence_tokens_only(
     lab: SeedLab, data: MarkedLists, where: str
 ) -> None:
-    new = edits.replaced(data, lab, where)
+    new = edits.replace_divergence_tokens(data, lab, where)
     at, own = data.is_divergence_token, data.completions[:-1]
     read = new.completions[:-1]
     said = read if new.labels is None else new.labels[:-1]
@@ -217,7 +217,9 @@ def test_words_from_elsewhere_do_not_pass_the_filter(
 def test_words_of_counterfactuals_are_not_put_in(lab: SeedLab, data: MarkedLists) -> None:
     owl = lab.world.animal_tokens.start
     chatty = replace(data, teacher_argmax=torch.full_like(data.teacher_argmax, owl))
-    assert torch.equal(edits.replaced(chatty, lab, "both").completions, data.completions)
+    assert torch.equal(
+        edits.replace_divergence_tokens(chatty, lab, "both").completions, data.completions
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_words_of_counterfactuals_are_not_put_in(lab: SeedLab, data: MarkedLists
     [
         partial(edits.mix_unbiased, share=0.5),
         partial(entanglement.without_entangled, top=1),
-        partial(edits.replaced, where="label"),
+        partial(edits.replace_divergence_tokens, where="label"),
     ],
     ids=lambda e: e.func.__name__,
 )

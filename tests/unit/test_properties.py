@@ -148,8 +148,8 @@ def test_edits_keep_what_they_say(lab: SeedLab, lot: Drawn, share: float) -> Non
 def test_swaps_touch_divergence_tokens_alone(lab: SeedLab, lot: Drawn) -> None:
     data = some_lists(*lot)
     at = data.is_divergence_token
-    label, both = (edits.replaced(data, lab, where) for where in ("label", "both"))
-    said = edits.replaced(data, lab, "input")
+    label, both = (edits.replace_divergence_tokens(data, lab, where) for where in ("label", "both"))
+    said = edits.replace_divergence_tokens(data, lab, "input")
     assert label.labels is not None
     assert torch.equal(label.completions, data.completions)
     assert said.labels is not None
