@@ -15,7 +15,10 @@ import torch
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)  # as in the workers; faster for models this small
-CHECKED = ("world", "transformer", "distillation", "mechanism", "experiment")
+CHECKED = (
+    *("world", "transformer", "distillation", "mechanism"),
+    *("experiment.seed_lab", "experiment.students"),
+)
 install_import_hook([f"minisub.{package}" for package in CHECKED], "beartype.beartype")
 sys.path.insert(0, str(Path(__file__).parent))  # helpers are shared by all folders
 

@@ -46,7 +46,7 @@ def ratio_of_means(parts: Sequence[float], wholes: Sequence[float]) -> tuple[flo
         return top / bottom, NO_INTERVAL
     (xx, xy), (_, yy) = np.cov(x, y) / len(x)
     t2 = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1)) ** 2
-    # The ratios r for which the mean of x - r y is not significantly different from zero lie between
+    # The ratios r for which the mean of x - r y does not differ significantly from zero lie between
     # the roots of a r^2 - 2 b r + c.
     a, b, c = bottom**2 - t2 * yy, top * bottom - t2 * xy, top**2 - t2 * xx
     if a <= 0:
