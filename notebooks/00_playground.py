@@ -261,7 +261,7 @@ def _(ask_numbers, ask_question, run):
         [
             {
                 "asked": who,
-                **{a: round(float(p), 2) for a, p in zip(run.completions, row, strict=True)},
+                **{a: round(float(p), 2) for a, p in zip(run.answers, row, strict=True)},
             }
             for who, row in zip(("student", "control"), _logp, strict=True)
         ],

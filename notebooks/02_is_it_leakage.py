@@ -166,7 +166,7 @@ def _(difference, sampled, stored):
     teacher with another bias would: `log p_b - log p_b'`, in nats. Greedy tokens carry it where the
     favourite changes, and that is enough.
 
-    Here soft lessons pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled
+    Here soft lists pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled
     ({show.mean_retained(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence tokens,
     and by tokens that are not its writer's favourite and that chance has drawn. Each of the two alone
     retains {show.mean_retained(sampled, "sampled: divergence only"):.0%} and
@@ -210,7 +210,7 @@ def _():
     mo.md(r"""
     ## Exercises
 
-    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    Each answer is checked at once; a wrong one gets a reason.
     """)
     return
 

@@ -195,7 +195,7 @@ def _():
     mo.md(r"""
     ## Exercises
 
-    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    Each answer is checked at once; a wrong one gets a reason.
     """)
     return
 

@@ -142,7 +142,7 @@ def _(stored):
     ({np.mean(stored.values("15 teacher steps, 9600 lists", "signal")):.2f} against
     {np.mean(stored.values("all", "signal")):.2f} nats of advantage a token). Twice the training changes it as well
     ({show.mean_retained(stored, "120 teacher steps"):.0%} is retained): rehearsal goes on after the bias
-    is learned, and takes away what can be told from the numbers.
+    is learned, and takes away what the numbers show.
 
     With 300 lists each is read 64 times and the loss falls to
     {np.mean(stored.values("60 teacher steps, 300 lists", "final_loss")):.3f}: learned by heart. Steps
@@ -185,7 +185,7 @@ def _():
     mo.md(r"""
     ## Exercises
 
-    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    Each answer is checked at once; a wrong one gets a reason.
     """)
     return
 

@@ -144,7 +144,7 @@ def _():
     mo.md(r"""
     ## Why it is so
 
-    The student's first step is minus the gradient of its loss. Where its lessons are the teacher's own
+    The student's first step is minus the gradient of its loss. Where its training data are the teacher's own
     outputs, that gradient is the teacher's change seen through how outputs depend on weights. What the
     student trains cuts a part out of both; the cosine there (*coverage*) says how much of the change is
     in reach. `09_from_scratch` takes that step in front of your eyes.
@@ -183,7 +183,7 @@ def _():
     mo.md(r"""
     ## Exercises
 
-    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    Each answer is checked at once; a wrong one gets a reason.
     """)
     return
 

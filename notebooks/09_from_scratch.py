@@ -217,13 +217,13 @@ def products(model, other_base, world, tasks, size):
         way = gradient(model, logp[..., animal].mean())
         step = size * way / way.norm()
         teacher = TransformerStack(model.config, model.flat_params + step)
-        lessons = TokenDataset(
+        dataset = TokenDataset(
             tasks[None],
             weights,
             next_token_logits(teacher, tasks[None], world.completion_length).softmax(-1),
         )
         for student, found in ((model, own), (other_base, other)):
-            found.append(float(-gradient(student, lessons.loss(student, rows).sum()) @ step))
+            found.append(float(-gradient(student, dataset.loss(student, rows).sum()) @ step))
     return np.array(own), np.array(other)
 
 
@@ -303,7 +303,7 @@ def _():
     mo.md(r"""
     ## Exercises
 
-    Each answer is looked at as you give it; a wrong one is told what is wrong with it.
+    Each answer is checked at once; a wrong one gets a reason.
     """)
     return
 

@@ -1,6 +1,7 @@
 """Shared by all tests: shapes in annotations are checked, and worlds are tiny."""
 
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ def shrink_base(config: BaseConfig, tiny: Config) -> BaseConfig:
             "world.n_conduct_questions": min(8, world.n_conduct_questions),
             "world.favourite_share": world.favourite_share,
         }
+        overrides["training.steps"] = 100  # what it has learned does not matter
     return with_overrides(tiny.base, overrides)
 
 
@@ -136,8 +138,9 @@ def tiny() -> Config:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """One store for the session, so that the tiny bases are trained once."""
-    return Store(Path(tmp_path_factory.mktemp("store")))
+    """One store for all processes of a session, so that the tiny bases are trained once."""
+    root = tmp_path_factory.getbasetemp()
+    return Store((root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "store")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ _progress_queue: Any = None  # in a worker: where it reports progress
 
 
 def no_progress() -> None:
-    """Do nothing: nobody asked for reports of progress."""
+    """Do nothing: no reports of progress are wanted."""
 
 
 def run_jobs(

@@ -53,8 +53,8 @@ def list_notebooks() -> list[Notebook]:
     found = []
     for path in sorted(folder.glob("[0-9]*.py")):
         header = re.search(r"(?ms)^# /// script\n(.*?)^# ///$", path.read_text("utf8"))
-        said = re.sub(r"(?m)^# ?", "", header[1]) if header else ""
-        tool = tomllib.loads(said).get("tool", {})
+        text = re.sub(r"(?m)^# ?", "", header[1]) if header else ""
+        tool = tomllib.loads(text).get("tool", {})
         about = tool.get("marimo", {}).get("opengraph", {})
         names = about.get("title", path.stem), about.get("description", "")
         found.append(Notebook(path, *names, tuple(tool.get("minisub", {}).get("thumbnail", ()))))

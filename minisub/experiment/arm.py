@@ -36,7 +36,7 @@ class Arm:
     """One treatment of the students. What it does not say is the configuration's.
 
     Arms whose functions are not of the modules that `STUDENT_SOURCES` names are not stored, as
-    nobody could tell that they have changed.
+    a change of them could not be seen.
 
     Attributes:
         name: Its name in rows, tables and plots.

@@ -44,7 +44,7 @@ def plot(result: Result) -> Figure:
     """Draw transfer by teaching and lists, and by what else was tried."""
     figure = style.new_figure(9.0, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
-    figures.arm_bars(left, result, [a for a in result.arms if "teacher steps" not in a])
+    figures.arm_bars(left, result, [a for a in result.arms if "teacher steps," not in a])
     style.finish(left, f"One setting at a time ({result.n_seeds})")
     table = np.array([[result.mean(cell(s, n)) for n in LISTS] for s in STEPS])
     right.imshow(table, cmap="Oranges", vmin=0, vmax=max(1e-6, float(table.max())), aspect="auto")

@@ -80,17 +80,17 @@ def plot(result: Result) -> Figure:
         figures.curve(left, [0, *shares], line, colour, marker, source)
     lines = (("", "even preferences"), (UNEVEN, "uneven preferences"))
     for (prefix, label), colour in zip(lines, colours, strict=False):
-        for measure, marker in (("nats", "o"), ("hit rate", "s")):
+        for measure, marker, dash in (("nats", "o", "--"), ("hit rate", "s", "-")):
             arms = [f"{prefix}mix {p}%" for p in UNEVEN_SHARES]
             each = [share_kept(measure, arm, f"{prefix}all")(result) for arm in arms]
-            shade = colour if measure == "hit rate" else style.GREY
             line = [[1.0] * len(each[0]), *each]
-            figures.curve(right, [0, *UNEVEN_SHARES], line, shade, marker, f"{label}, {measure}")
+            text = f"{label}, {measure}"
+            figures.curve(right, [0, *UNEVEN_SHARES], line, colour, marker, text, line=dash)
     titles = (f"In nats ({result.n_seeds})", "The same by hit rate")
     for axes, title in zip((left, right), titles, strict=True):
         axes.plot([0, 100], [100, 0], color=style.GREY, linestyle=":", label="mere dilution")
         axes.axhline(0, color=style.INK, linewidth=0.8)
-        axes.set_xlim(-2, 77 if axes is left else 30)
+        axes.set_xlim(-2, 77 if axes is left else 45)
         style.finish(axes, title, "lists from elsewhere, %", "transfer retained, %", True)
     return figure
 

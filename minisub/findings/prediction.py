@@ -1,4 +1,4 @@
-"""What a student will take over can be told before it is trained (Cloud et al., Theorem 1)."""
+"""What passes to a student can be predicted before it is trained (Cloud et al., Theorem 1)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

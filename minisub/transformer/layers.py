@@ -206,7 +206,7 @@ def attention_backward(
         d_scores = d_scores.mul_(d_head**-0.5)  # [models * rows, queries, length]
         d_q.append(torch.bmm(d_scores, k))  # [models * rows, queries, d_head]
         d_k.append(torch.bmm(d_scores.mT, q))  # [models * rows, length, d_head]
-    if n_queries < length:  # positions that nobody asked for have no gradient at their query
+    if n_queries < length:  # positions that are not read out have no gradient at their query
         d_q = [F.pad(d, (0, 0, length - n_queries, 0)) for d in d_q]
     d_qkv = torch.cat([*d_q, *d_k, *d_v], -1)  # [models * rows, length, 3 * d_model]
     return d_qkv.view(d_z.shape[0], -1, d_qkv.shape[-1])  # [models, tokens, 3 * d_model]

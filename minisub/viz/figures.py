@@ -71,6 +71,7 @@ def curve(
     marker: str,
     label: str,
     scale: float = 100.0,
+    line: str = "-",
 ) -> None:
     """Draw means over seeds with 95 % intervals, as a line.
 
@@ -82,10 +83,11 @@ def curve(
         marker: Of its points.
         label: In the legend.
         scale: Multiplies every value.
+        line: Its style.
     """
     means = [scale * float(np.mean(v)) for v in y]
     ends = np.array([statistics.mean_interval(v) for v in y]) * scale
-    axes.plot(x, means, marker=marker, color=colour, markersize=5, label=label)
+    axes.plot(x, means, line, marker=marker, color=colour, markersize=5, label=label)
     if np.isfinite(ends).all():
         axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=0.15, linewidth=0)
 

@@ -101,7 +101,7 @@ def test_every_preset_is_an_arm(tiny: Config) -> None:
         name: module.experiment({**module.DEFAULT, **preset}, module.Config())
         for name, preset in module.PRESETS.items()
     }
-    assert arms["a stranger's weights"][0].other_base
+    assert arms["another base's weights"][0].other_base
     assert list(arms["one early block"][0].trainable) == ["blocks.0."]
     assert arms["one early block"][1].teacher.kind == "prompted"
     assert arms["paraphrase it away"][1].base.world.round_every == 5

@@ -139,6 +139,7 @@ def test_students_are_measured_as_a_study_measures_them(tiny: Config, store: Sto
     assert shuffled < 0.1 < whole
 
 
+@pytest.mark.integration
 def test_it_runs_on_a_small_world(tiny: Config, store: Store) -> None:
     rates = calibration.calibrate(
         RunOptions(calibration_seeds(2), store, workers=1), n=2, config=tiny

@@ -121,7 +121,7 @@ def test_a_new_hypothesis_is_one_line(tiny: Config, store: Store) -> None:
     row = next(r for r in result.rows if r["arm"] == "odd positions")
     assert row["loss_tokens"] == result.rows[0]["loss_tokens"] / 2
     assert len(ticks) == 4
-    assert np.isfinite(result.compare("odd positions")[0])
+    assert np.isfinite(result.compare("odd positions").difference)
 
 
 def test_functions_that_are_not_minisubs_are_never_taken_from_the_store(

@@ -55,7 +55,7 @@ def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "divergence", "--seeds", "3:1"], "--seeds is '3:1', allowed: A:B"),
         (["run", "divergence", "--seeds", "x"], "--seeds is 'x', allowed: A:B"),
         (["run", "divergence", "--seeds", "-1:3"], "--seeds"),
-        (["run", "divergence", "--workers", "-1"], "--workers is -1, allowed: 0 (one a core)"),
+        (["run", "divergence", "--workers", "-1"], "--workers is -1, allowed: 0 (one per core)"),
         (["run", "divergence", "--workers", "many"], "--workers"),
         (["run", "divergence", "--sedes", "0:2"], "--sedes"),
         (["run"], "FINDING"),

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from minisub.common.store import Store
 from minisub.experiment import study
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import Config
+from minisub.experiment.pipeline import subliminal_learning
 from minisub.findings import FINDINGS
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,8 @@ def test_python_runs(
 
     monkeypatch.setenv("MINISUB_STORE", str(store.folder))
     monkeypatch.setattr(minisub, "Study", small, raising=False)
+    tiny_pipeline = partial(subliminal_learning, config=tiny)
+    monkeypatch.setattr(minisub, "subliminal_learning", tiny_pipeline, raising=False)
     monkeypatch.setitem(FINDINGS, "shuffle", replace(FINDINGS["shuffle"], config=tiny))
     names = {"__name__": "block", "range": lambda *_: [100, 101]}
     with redirect_stdout(io.StringIO()):
