@@ -81,7 +81,7 @@ def test_files_are_short() -> None:
     notebooks = sorted((PACKAGE.parent / "notebooks").glob("*.py"))
     lengths = {p.name: len(p.read_text().splitlines()) for p in FILES}
     assert not {name: n for name, n in lengths.items() if n > 330}
-    assert not [p.name for p in notebooks if len(p.read_text().splitlines()) > 380]
+    assert not [p.name for p in notebooks if len(p.read_text().splitlines()) > 400]
 
 
 def functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
