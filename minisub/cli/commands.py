@@ -3,6 +3,7 @@
 import re
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,6 +47,7 @@ from minisub.experiment.study import Study, missing_bases
 from minisub.findings import FINDINGS, run_findings
 from minisub.results.result import Result
 from minisub.results.summaries import claim_text
+from minisub.results.tables import WIDTH
 from minisub.viz import figures, style
 
 BENCH_LINES = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
@@ -73,7 +75,8 @@ def _update(bar: Any) -> None:
 
 def _list(command: List) -> int:
     for finding in FINDINGS.values():
-        print(f"{finding.name:12s} {finding.statement}")
+        text = f"{finding.name:13}{finding.statement}"
+        print(textwrap.fill(text, WIDTH, subsequent_indent=" " * 13))
     return 0
 
 

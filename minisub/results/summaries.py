@@ -6,9 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisub.results.result import Result
-from minisub.results.tables import Table, format_dependence, format_interval
-
-WIDTH = 80  # of a terminal
+from minisub.results.tables import WIDTH, Table, format_dependence, format_interval
 
 
 def teacher_table(result: Result) -> Table:

@@ -2,8 +2,11 @@
 
 import html
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+WIDTH = 80  # of a terminal
 
 
 class Markup(str):
@@ -26,7 +29,15 @@ class Table:
         height = max(len(lines) for lines in titles)
         titles = [[""] * (height - len(lines)) + lines for lines in titles]
         top = [[lines[i] for lines in titles] for i in range(height)]
-        grid = [*top, *self.rows]
+        others = sum(
+            2 + max(len(row[i]) for row in (*top, *self.rows)) for i in range(1, len(self.head))
+        )
+        body: list[Sequence[str]] = []
+        for first, *rest in self.rows:  # names that are too long for a terminal go on below
+            lines_of_first = textwrap.wrap(first, max(16, WIDTH - others)) or [""]
+            body.append([lines_of_first[0], *rest])
+            body += [[f"  {more}", *[""] * len(rest)] for more in lines_of_first[1:]]
+        grid = [*top, *body]
         widths = [max(len(row[i]) for row in grid) for i in range(len(self.head))]
         lines = [
             "  ".join(

@@ -45,7 +45,8 @@ def wrong(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(FINDINGS)
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(FINDINGS)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(
