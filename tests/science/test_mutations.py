@@ -288,7 +288,7 @@ MUTATIONS = [
         "wordings not swapped",
         "paraphrase",
         "world/world.py: `out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]`",
-        retains("paraphrase", high=0.5),
+        retains("paraphrase", high=0.75),
         not_reworded,
         lambda: [ALL, Arm("paraphrase", edit=edits.other_wording)],
         {"teacher.rehearsal": 1.0},
