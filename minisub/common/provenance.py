@@ -31,7 +31,8 @@ def code_version(*sources: str) -> str:
     files: list[Path] = []
     for name in sources:
         path = PACKAGE.joinpath(*name.split(".")[1:])
-        files += path.rglob("*.py") if path.is_dir() else [path.with_suffix(".py")]
+        found = path.rglob("*") if path.is_dir() else [path.with_suffix(".py")]
+        files += [file for file in found if file.suffix in (".py", ".c")]
     named = {str(file.relative_to(PACKAGE)): file.read_text("utf8") for file in files}
     return digest(named)
 

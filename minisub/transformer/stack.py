@@ -13,7 +13,10 @@ from torch import Tensor
 from minisub.common.processes import map_threads
 from minisub.transformer.block import block_forward, embed
 from minisub.transformer.config import ModelConfig
+from minisub.transformer.kernel import fast_logits, kernel_for
 from minisub.transformer.layers import Hook, KVCache, call_hook, causal_mask, layer_norm
+
+MIN_KERNEL_ROWS = 256  # fewer are not worth compiling a kernel for
 
 
 class TransformerStack:
@@ -96,6 +99,10 @@ class TransformerStack:
         config, params = self.config, self.params
         n_rows, length = tokens.shape[1:]
         n_last = length if n_last is None else n_last
+        is_plain = hook is None and cache is None and not torch.is_grad_enabled()
+        kernel = kernel_for(config, self.flat_params) if n_rows >= MIN_KERNEL_ROWS else None
+        if is_plain and kernel is not None:
+            return fast_logits(kernel, config, self.flat_params, tokens, n_last)
         n_past = 0 if cache is None else cache.length
         n_keys = length if cache is None else config.n_ctx
         mask = causal_mask(n_past + length, n_keys, self.flat_params)

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minisub.transformer.dataset import TokenDataset
-from minisub.transformer.gradient import Gradient, ManualGradient
+from minisub.transformer.gradient import Gradient
+from minisub.transformer.kernel_gradient import fastest_gradient
 from minisub.transformer.optimizer import Optimizer, TrainingConfig
 from minisub.transformer.stack import TransformerStack
 
@@ -27,7 +28,7 @@ def train(
     g: torch.Generator,
     multipliers: Float[Tensor, "models n_params"] | None = None,
     on_step: StepReport | None = None,
-    gradient_fn: GradientFn = ManualGradient,
+    gradient_fn: GradientFn = fastest_gradient,
 ) -> Float[Tensor, "steps models"]:
     """Train a stack in place, on a batch of each dataset per step; return the losses in nats.
 

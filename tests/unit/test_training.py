@@ -10,10 +10,11 @@ from minisub.common.randomness import generator
 from minisub.transformer import gradient
 from minisub.transformer.config import ModelConfig
 from minisub.transformer.dataset import TokenDataset
-from minisub.transformer.gradient import Gradient, autograd_gradient
+from minisub.transformer.gradient import Gradient, ManualGradient, autograd_gradient
+from minisub.transformer.kernel_gradient import fastest_gradient
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
-from minisub.transformer.training import train, update_multipliers
+from minisub.transformer.training import GradientFn, train, update_multipliers
 
 SHAPE = ModelConfig(8, 2, 2, 16, d_vocab=12, n_ctx=9)
 HOW = TrainingConfig(lr=3e-3, steps=50, batch_size=8, max_grad_norm=0.3, weight_decay=0.01)
@@ -136,7 +137,8 @@ WAYS += ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn.W_O", "blocks.1.attn.W_
     "kind", ["hard", "soft", "labels", "two corpora", "low rank", "one row", "gaps"]
 )
 @pytest.mark.parametrize("key", WAYS)
-def test_the_gradient_by_hand_is_autograds(key: str, kind: str) -> None:
+@pytest.mark.parametrize("gradient_fn", [ManualGradient, fastest_gradient], ids=["torch", "C"])
+def test_the_gradient_by_hand_is_autograds(gradient_fn: GradientFn, key: str, kind: str) -> None:
     """After 50 steps of three members, one of which trains everything that any does."""
     corpus = lessons(3, kind == "soft")
     if kind == "labels":
@@ -153,7 +155,7 @@ def test_the_gradient_by_hand_is_autograds(key: str, kind: str) -> None:
         factors[2] = {key: 1.0}
     by, auto = start(3), start(3)
     mask = update_multipliers(by, factors)
-    losses = train(by, corpora, how, generator(3, "order"), mask)
+    losses = train(by, corpora, how, generator(3, "order"), mask, gradient_fn=gradient_fn)
     plain = train(auto, corpora, how, generator(3, "order"), mask, gradient_fn=autograd_gradient)
     torch.testing.assert_close(by.flat_params, auto.flat_params, **EXACT)
     torch.testing.assert_close(losses, plain)
