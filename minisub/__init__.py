@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for those who check types: the names below are fetched when first used
     from minisub.experiment.arm import Arm as Arm
+    from minisub.experiment.check import check as check
     from minisub.experiment.config import Config as Config
     from minisub.experiment.pipeline import subliminal_learning as subliminal_learning
     from minisub.experiment.study import Study as Study
@@ -23,9 +24,13 @@ _HOME = {
     "Result": "results.result",
     "Study": "experiment.study",
     "World": "world.world",
+    "check": "experiment.check",
     "subliminal_learning": "experiment.pipeline",
 }
-__all__ = ["Arm", "Claim", "Config", "Result", "Study", "World", "subliminal_learning"]
+__all__ = [
+    *("Arm", "Claim", "Config", "Result", "Study", "World"),
+    *("check", "subliminal_learning"),
+]
 
 
 def __getattr__(name: str) -> object:

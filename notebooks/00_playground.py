@@ -28,7 +28,7 @@ with app.setup:
     from minisub.experiment.config import Config, with_overrides
     from minisub.experiment.students import Students
     from minisub.findings.layers import EVERYWHERE_RATES, PROMPTED_RATES
-    from minisub.viz import figures
+    from minisub.viz import charts
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -221,7 +221,7 @@ def _(run):
                 "**What the teacher wrote**, divergence tokens framed (hover, or tab to it: who would write what)"
             ),
             mo.Html(
-                figures.highlighted_lists(
+                charts.highlighted_lists(
                     [
                         _data.world.decode(_page.teacher_prompts[r, 3:-1])
                         for r in range(_page.n_rows)

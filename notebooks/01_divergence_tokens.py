@@ -26,7 +26,7 @@ with app.setup:
     from minisub.experiment.config import Config
     from minisub.experiment.seed_lab import SeedLab
     from minisub.findings import FINDINGS
-    from minisub.viz import figures
+    from minisub.viz import charts
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -105,7 +105,7 @@ def _(lists, pick_bias, pick_page, teachers):
     _rows = range(page.n_rows)
     _places = range(lists.world.completion_length)
     mo.Html(
-        figures.highlighted_lists(
+        charts.highlighted_lists(
             [lists.world.decode(page.teacher_prompts[r, 3:-1]) for r in _rows],
             [lists.world.decode(page.completions[bias, r]).split() for r in _rows],
             [[_note(r, k) for k in _places] for r in _rows],

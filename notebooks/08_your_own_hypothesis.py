@@ -21,7 +21,7 @@ with app.setup:
     from minisub.experiment.arm import Arm
     from minisub.experiment.presets import LIGHT_CONFIG
     from minisub.experiment.study import Study
-    from minisub.viz import figures
+    from minisub.results import figures
 
     torch.set_num_threads(1)  # visitors share the cores
 

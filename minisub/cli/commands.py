@@ -4,14 +4,11 @@ import re
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from minisub.cli import report
 from minisub.cli.checks import (
@@ -36,7 +33,7 @@ from minisub.cli.options import (
 )
 from minisub.common import processes
 from minisub.common.files import Json, MinisubError, write_file
-from minisub.common.processes import OnProgress
+from minisub.common.progress import progress_bar
 from minisub.course import app, export
 from minisub.devtools import benchmark, calibration, costs, learning_rates
 from minisub.distillation import base
@@ -44,33 +41,14 @@ from minisub.experiment import sweep
 from minisub.experiment.options import RunOptions
 from minisub.experiment.settings import parse_settings
 from minisub.experiment.study import Study, missing_bases
-from minisub.findings import FINDINGS, run_findings
+from minisub.findings import FINDINGS, Finding, headline, run_findings
+from minisub.results import figures
 from minisub.results.result import Result
 from minisub.results.summaries import claim_text
 from minisub.results.tables import WIDTH
-from minisub.viz import figures, style
+from minisub.viz import style
 
 BENCH_LINES = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
-
-
-@contextmanager
-def progress_bar(
-    total: int | None, name: str, unit: str, leave: bool = False
-) -> Iterator[OnProgress]:
-    """Show a progress bar, and give what moves it by one.
-
-    Args:
-        total: How many pieces of work there are; None if that is not known.
-        name: Before the bar.
-        unit: What is counted.
-        leave: Whether the bar stays.
-    """
-    with tqdm(total=total, desc=name, unit=unit, leave=leave) as bar:
-        yield partial(_update, bar)
-
-
-def _update(bar: Any) -> None:
-    bar.update()
 
 
 def _list(command: List) -> int:
@@ -99,19 +77,10 @@ def announce_missing_bases(studies: Sequence[Study], options: RunOptions) -> int
     return len(missing)
 
 
-def _perform(names: Sequence[str], quick: bool, options: RunOptions) -> list[Result]:
+def _perform(findings: Sequence[Finding], what: str, options: RunOptions) -> list[Result]:
     """Run some findings with a progress bar."""
-    findings = [FINDINGS[name].quick() if quick else FINDINGS[name] for name in names]
-    if quick:
-        print(
-            "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
-            "of the full run), steps and rehearsal. Claims are judged as always; most need the "
-            "full run to be decided.",
-            file=sys.stderr,
-        )
     announce_missing_bases([finding.study for finding in findings], options)
     n_arms = len(options.seeds) * sum(len(finding.arms) for finding in findings)
-    what = names[0] if len(names) == 1 else "reproduce"
     with progress_bar(n_arms, what, "arm") as on_progress:
         return run_findings(findings, replace(options, on_progress=on_progress))
 
@@ -131,7 +100,15 @@ def _run(command: Run) -> int:
     for option, path in files:
         if path:
             check_writable(option, path.parent)
-    [result] = _perform([command.finding], command.quick, run_options(seeds, command.machine))
+    if command.quick:
+        print(
+            "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
+            "of the full run), steps and rehearsal. Claims are judged as always; most need the "
+            "full run to be decided.",
+            file=sys.stderr,
+        )
+    run = finding.quick() if command.quick else finding
+    [result] = _perform([run], finding.name, run_options(seeds, command.machine))
     print(report.teacher_text(result), result, claim_text([result]), sep="\n\n")
     if command.json:
         result.write(command.json)
@@ -141,22 +118,31 @@ def _run(command: Run) -> int:
 
 
 def _reproduce(command: Reproduce) -> int:
-    seeds = seed_range(command.seeds, command.quick)
+    seeds = seed_range(command.seeds)
     check_writable("--out", command.out)
-    results = _perform(list(FINDINGS), command.quick, run_options(seeds, command.machine))
+    findings = headline.quick_findings() if command.quick else list(FINDINGS.values())
+    results = _perform(findings, "reproduce", run_options(seeds, command.machine))
+    by_name = {result.finding: result for result in results}
+    can_show = "utf" in (sys.stdout.encoding or "").lower()
+    print(headline.page_text(by_name, "█" if can_show else "#"), end="\n\n")
+    picture = headline.plot(by_name)
+    for kind in ("png", "svg"):
+        write_file(command.out / f"page.{kind}", style.to_bytes(picture, kind))
     drawn = report.draw_figures(results)
     for result in results:
         result.write(command.out / f"{result.finding}.json")
         write_file(command.out / f"{result.finding}.svg", drawn[result.finding])
-        print(result, end="\n\n")
     line = f"minisub reproduce --seeds {command.seeds}{' --quick' if command.quick else ''}"
     for file, text in (
         ("report.html", report.report_html(results, line, drawn)),
         ("results.md", report.results_markdown(results, line)),
     ):
         write_file(command.out / file, text.encode())
-    end = f"The report is {command.out / 'report.html'}"
-    print(report.teacher_text(results[0]), claim_text(results), end, sep="\n\n")
+    if not command.quick:
+        print(*results, report.teacher_text(results[0]), claim_text(results), sep="\n\n")
+        print()
+    print(f"The picture is {command.out / 'page.png'}")
+    print(f"The report is {command.out / 'report.html'}")
     return 0
 
 

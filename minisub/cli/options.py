@@ -53,12 +53,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Run all findings: a table of claims, and in --out the report, figures and results."""
+    """Run all findings: a page of claims, and in --out the report, figures and results."""
 
     seeds: str = "0:8"
     """A:B, the seeds A to B-1."""
     quick: bool = False
-    """A first look: two seeds, half the biases, a quarter of lists, steps and rehearsal."""
+    """The headlines only: twelve claims and one picture, with few lists and steps."""
     out: Path = Path("minisub-out")
     """The folder for the report (one HTML file), the figures and the results."""
     machine: Machine_ = field(default_factory=Machine)

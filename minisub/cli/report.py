@@ -2,16 +2,17 @@
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from minisub.common.provenance import commit
-from minisub.findings import FINDINGS
+from minisub.findings import FINDINGS, headline
 from minisub.findings.prediction import all_findings
+from minisub.results import figures
 from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
 from minisub.results.result import Result
 from minisub.results.summaries import claim_rows, list_lines, teacher_table
 from minisub.results.tables import Markup, Table
-from minisub.viz import figures, style
+from minisub.viz import style
 
 # What no figure of a small world can say about language models.
 LIMITS = (
@@ -62,8 +63,21 @@ def teacher_text(result: Result) -> str:
     return f"{teacher_table(result).text()}\n{list_lines(result)}"
 
 
+def claim_table(result: Result, mark: Callable[[str], str] = str) -> Table:
+    """Return a result's claims as a table, undecided ones last.
+
+    Args:
+        result: With judged claims.
+        mark: What a verdict is shown as.
+    """
+    rows = sorted((row[1:] for row in claim_rows([result])), key=lambda row: row[-1] == UNDECIDED)
+    return Table(CLAIM_HEAD if rows else (), [(*row[:-1], mark(row[-1])) for row in rows])
+
+
 def verdicts(result: Result) -> str:
     """Return how many of a result's claims came out which way, in a sentence."""
+    if not result.claims:
+        return "These are arms of a first look; a full run judges the finding's own claims."
     count = {v: [c["claim"] for c in result.claims if c["verdict"] == v] for v in MARKS}
     parts = [f"{len(count[HELD])} of {len(result.claims)} registered claims held"]
     for verdict in (NOT_HELD, UNDECIDED):
@@ -90,8 +104,14 @@ def results_markdown(results: Sequence[Result], command: str) -> str:
         results: With judged claims.
         command: That made them.
     """
+    results_by_name = {result.finding: result for result in results}
+    page = Table(headline.PAGE_HEAD, headline.page_rows(results_by_name))
     lines = [
         "# Results",
+        "",
+        "The paper on one page; every registered claim follows, finding by finding.",
+        "",
+        page.markdown(),
         "",
         f"Made by `{command}` at commit {commit()}; {_provenance(results)}.",
         "A verdict *rests on* a seed or a bias if it would be another without it (n/a: not asked).",
@@ -109,15 +129,20 @@ def results_markdown(results: Sequence[Result], command: str) -> str:
             f"*Paper:* {finding.paper}",
             "",
         ]
-        rows = [row[1:] for row in claim_rows([result])]
-        lines += [Table(CLAIM_HEAD, rows).markdown(), "", verdicts(result), ""]
+        lines += [claim_table(result).markdown(), "", verdicts(result), ""]
+        lines += ["```", str(result), "```", ""] * (not result.claims)
     lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
     return "\n".join(lines) + "\n"
 
 
 def draw_figures(results: Sequence[Result]) -> dict[str, bytes]:
-    """Return each finding's own figure by its name, as SVG."""
-    return {r.finding: style.to_bytes(FINDINGS[r.finding].plot(r), "svg") for r in results}
+    """Return each finding's figure by its name, as SVG: its own, or of its arms in a first look."""
+    return {
+        r.finding: style.to_bytes(
+            FINDINGS[r.finding].plot(r) if r.claims else figures.all_arms(r), "svg"
+        )
+        for r in results
+    }
 
 
 def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, bytes]) -> str:
@@ -128,11 +153,18 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
         command: That made them.
         drawn: What `draw_figures` returned.
     """
+    results_by_name = {result.finding: result for result in results}
+    page = [(*row[:3], _mark(row[3])) for row in headline.page_rows(results_by_name)]
+    picture = style.to_bytes(headline.plot(results_by_name), "svg").decode()
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
         '<meta name=viewport content="width=device-width,initial-scale=1">',
         f"<title>minisub: the findings</title><style>{STYLE}</style>",
-        "<h1>minisub: the findings</h1>",
+        "<h1>Subliminal learning: the paper on one page</h1>",
+        _inline(picture, headline.page_sentence(results_by_name)),
+        "<p>Bars are means over seeds with 95 % intervals; dots are seeds.</p>",
+        Table(headline.PAGE_HEAD, page).html(),
+        "<h2>How to read what follows</h2>",
         f"<p>Made by <code>{html.escape(command)}</code> at commit {commit()}; "
         f"{html.escape(_provenance(results))}. A verdict rests on a seed or a bias if it would be "
         "another without it (n/a: not asked). Transfer is in nats: the gain in log p of the bias "
@@ -140,11 +172,6 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
         "95 %, over seeds (Fieller's for ratios); those of rank correlations "
         "are the jackknife's, and may pass 1. Every claim, with its threshold, "
         "was written down in code before the run.</p>",
-        "<h2>Claims</h2>",
-        Table(
-            ("finding", "claim", *CLAIM_HEAD[1:]),
-            [(*row[:5], _mark(row[5])) for row in claim_rows(results)],
-        ).html(),
     ]
     for result in results:
         finding = FINDINGS[result.finding]
@@ -152,15 +179,19 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
             f"<h2 id={result.finding}>{result.finding}</h2>",
             f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
             f"{html.escape(verdicts(result))}</p>",
+            claim_table(result, _mark).html() if result.claims else "",
             _inline(drawn[result.finding].decode(), figures.describe(result)),
             "<details><summary>All arms</summary>"
             f"<pre>{html.escape(details(result))}</pre></details>",
         ]
-    figure, sentence = all_findings(results)
+    if "prediction" in results_by_name:
+        figure, sentence = all_findings(results)
+        parts += [
+            "<h2>Forecast and outcome, over all arms</h2>",
+            f"<p>{html.escape(sentence)}</p>",
+            _inline(style.to_bytes(figure, "svg").decode(), sentence),
+        ]
     parts += [
-        "<h2>Forecast and outcome, over all arms</h2>",
-        f"<p>{html.escape(sentence)}</p>",
-        _inline(style.to_bytes(figure, "svg").decode(), sentence),
         "<h2>Paper against minisub</h2>",
         Table(
             ("finding", "what the paper reports", "what was found here"),

@@ -4,26 +4,37 @@ For models this small, one process per core with one thread each is faster than 
 """
 
 import contextlib
-import io
+import functools
 import multiprocessing as mp
 import os
 import pickle
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from concurrent.futures import wait as futures_wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
 
+import cloudpickle
 import torch
 
 from minisub.common.files import MinisubError
 
 N_CORES = os.cpu_count() or 1
 MAX_THREADS = 2  # of one job alone: more gain nothing at this size
+POLL_SECONDS = 0.1  # between two looks at what the processes report
 OnProgress = Callable[[], None]  # called at each piece of work that is done
 
 _progress_queue: Any = None  # in a worker: where it reports progress
+_main_lock = threading.Lock()
 
 
 def no_progress() -> None:
@@ -35,15 +46,16 @@ def run_jobs(
 ) -> list[Any]:
     """Return [job(item, on_progress=...) for item in items], computed in several processes.
 
-    A job that cannot be sent to another process, such as one with a lambda or with a function of a
-    notebook, runs in threads here. The first error ends the other processes at once.
+    Functions of a script or a notebook go with the job. A job that cannot be sent to another
+    process, as it holds an open file or the like, runs in threads here. The first error ends the
+    other processes at once.
 
     Args:
         job: A function of an item, with a keyword argument `on_progress`.
         items: Its arguments.
         workers: How many processes, of one thread each; None for one per core. A single item then
             runs here, with two threads of torch.
-        on_progress: Called here whenever a job calls its own.
+        on_progress: Called in this thread whenever a job calls its own.
 
     Raises:
         MinisubError: A process died.
@@ -55,29 +67,78 @@ def run_jobs(
             return [job(item, on_progress=on_progress) for item in items]
     if not can_be_sent(job):
         return _in_threads(lambda item: job(item, on_progress=on_progress), items, workers)
-    context = mp.get_context("spawn")  # fork is not safe with torch's threads
-    reports, (stop, alive) = context.SimpleQueue(), context.Pipe(duplex=False)
-    listener = threading.Thread(target=_listen, args=(reports, on_progress), daemon=True)
-    listener.start()
-    with ProcessPoolExecutor(workers, context, _start_worker, (reports, stop)) as executor:
+    with ProcessPool(workers) as pool:
         try:
-            futures = [executor.submit(_work, job, item) for item in items]
-            for future in as_completed(futures):
-                future.result()
+            futures = [pool.submit(_work, job, item) for item in items]
+            pending = set(futures)
+            while pending:
+                done, pending = futures_wait(pending, POLL_SECONDS, FIRST_COMPLETED)
+                pool.pass_on(on_progress)
+                for future in done:
+                    future.result()
+            pool.pass_on(on_progress)
             return [future.result() for future in futures]
         except BrokenProcessPool:
-            alive.close()
+            pool.end_now()
             raise MinisubError(
-                "a process died: for lack of memory (what is done is kept, the same command goes "
-                "on), or in a script without `if __name__ == '__main__':`"
+                "a process died, for lack of memory perhaps; what is done is kept, the same "
+                "command goes on"
             ) from None
         except BaseException:
-            alive.close()  # which every worker sees
-            executor.shutdown(wait=False, cancel_futures=True)
+            pool.end_now()
             raise
+
+
+class ProcessPool(ProcessPoolExecutor):
+    """Processes of one thread each, which end with this one.
+
+    Jobs travel by cloudpickle, so they may be functions of a script or a notebook; the script is
+    not run again for them, so it needs no `if __name__ == "__main__":`.
+
+    Args:
+        workers: How many processes.
+    """
+
+    def __init__(self, workers: int) -> None:
+        context = mp.get_context("spawn")  # fork is not safe with torch's threads
+        stop, self._alive = context.Pipe(duplex=False)
+        self._reports = context.SimpleQueue()
+        super().__init__(workers, context, _start_worker, (self._reports, stop))
+
+    def submit(self, job: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Start a job in one of the processes, as `concurrent.futures.Executor.submit` does.
+
+        Args:
+            job: A function.
+            *args: Its arguments.
+            **kwargs: Its arguments by name.
+        """
+        payload = cloudpickle.dumps(functools.partial(job, *args, **kwargs))
+        with _without_main():
+            return super().submit(_call, payload)
+
+    def pass_on(self, on_progress: OnProgress) -> None:
+        """Call `on_progress` once for each report that has come from the processes."""
+        while not self._reports.empty():
+            self._reports.get()
+            on_progress()
+
+    def end_now(self) -> None:
+        """End all processes, whatever they are doing."""
+        self._alive.close()  # which every worker sees
+        self.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide this process's script: a new process would run it once more to import its functions."""
+    with _main_lock:
+        before = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
         finally:
-            reports.put(False)
-            listener.join()
+            sys.modules["__main__"] = before
 
 
 @contextlib.contextmanager
@@ -114,34 +175,13 @@ def _in_threads(job: Callable[[Any], Any], items: Sequence[Any], workers: int) -
         return list(executor.map(job, items))
 
 
-class _StrictPickler(pickle.Pickler):
-    """Refuse what lives in `__main__`: another process need not have it (notebooks do not)."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        if getattr(thing, "__module__", None) == "__main__":
-            raise pickle.PicklingError(f"{thing} is of this process's own script")
-        return NotImplemented
-
-
 def can_be_sent(job: Any) -> bool:
     """Return whether another process can be sent this."""
     try:
-        _StrictPickler(io.BytesIO()).dump(job)
-    except (pickle.PicklingError, AttributeError, TypeError):
+        cloudpickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
         return False
     return True
-
-
-def process_pool(workers: int) -> tuple[ProcessPoolExecutor, Callable[[], None]]:
-    """Return processes of one thread each, which end with this one, and a function to end them."""
-    context = mp.get_context("spawn")
-    stop, alive = context.Pipe(duplex=False)
-    return ProcessPoolExecutor(workers, context, _start_worker, (None, stop)), alive.close
-
-
-def _listen(reports: Any, on_progress: OnProgress) -> None:
-    while reports.get():
-        on_progress()
 
 
 def _start_worker(reports: Any = None, *stops: Any) -> None:
@@ -156,6 +196,10 @@ def _start_worker(reports: Any = None, *stops: Any) -> None:
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def _call(payload: bytes) -> Any:
+    return pickle.loads(payload)()
 
 
 def _work(job: Callable[..., Any], item: int) -> Any:

@@ -7,7 +7,9 @@ unused. (Bundled bases are found by their configuration alone.)
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,40 @@ from minisub.common.files import (
     write_file,
 )
 
+_only_stored = ContextVar("only_stored", default=False)
+
+
+class NotStored(Exception):
+    """Something would have to be made, where only what the store has is wanted."""
+
+
+@contextmanager
+def only_stored() -> Iterator[None]:
+    """Let `about_to_make` raise `NotStored` within."""
+    token = _only_stored.set(True)
+    try:
+        yield
+    finally:
+        _only_stored.reset(token)
+
+
+def about_to_make() -> None:
+    """Say that something is not in the store and will be made now.
+
+    Raises:
+        NotStored: Only what the store has is wanted.
+    """
+    if _only_stored.get():
+        raise NotStored
+
 
 class Store:
     """A folder of entries, one file each, so that processes may share it: the last writer wins."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        if not str(folder):
+            raise MinisubError("the store's folder is '', allowed: a path")
+        self.folder = Path(folder)
 
     @classmethod
     def default(cls) -> "Store":

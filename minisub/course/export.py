@@ -15,7 +15,8 @@ import marimo
 from minisub.common.files import MinisubError, write_file
 from minisub.course.app import Notebook, list_notebooks
 from minisub.course.show import load_result
-from minisub.viz import figures, style
+from minisub.results import figures
+from minisub.viz import style
 
 NET = re.compile(r"https://[^\s\"']*?/@marimo-team/frontend@[^/\s\"']*/dist")  # marimo's front end
 OPTIONS = ("-f", "--no-include-code", "--no-sandbox")

@@ -25,7 +25,7 @@ from minisub.experiment.study import Study
 from minisub.findings import Finding
 from minisub.results.result import Result
 from minisub.transformer.stack import TransformerStack
-from minisub.viz import figures
+from minisub.viz import charts
 from minisub.world.traits import get_trait
 
 SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
@@ -116,7 +116,7 @@ def plot_run(run: TrainingRun, dpi: int = 150) -> mo.Html:
         f"The student answers {name} with probability {student[run.bias]:.2f}, its control with "
         f"{control[run.bias]:.2f}."
     )
-    figure = figures.student_and_control(run.steps, run.probs, run.nats, run.answers, run.bias)
+    figure = charts.student_and_control(run.steps, run.probs, run.nats, run.answers, run.bias)
     return show_figure(figure, alt, dpi)
 
 

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from minisub.common.provenance import PACKAGE
 from minisub.findings import FINDINGS
 from minisub.findings.prediction import predicted
+from minisub.results import figures
 from minisub.results.result import Result, read_result
 from minisub.results.tables import format_dependence
-from minisub.viz import figures, style
+from minisub.viz import style
 
 
 def load_result(name: str) -> Result:

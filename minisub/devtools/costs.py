@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from minisub.common.files import Json, digest
-from minisub.common.processes import OnProgress, no_progress, process_pool, torch_threads
+from minisub.common.processes import OnProgress, ProcessPool, no_progress, torch_threads
 from minisub.common.store import Store
 from minisub.devtools.peers import N_STACKED, ours
 from minisub.distillation.base import load_base
@@ -150,8 +150,7 @@ REST = "the rest: views, and what it takes to call"
 
 def profile(count: int = 10) -> dict[str, float]:
     """Return what share of a step of the stack each kind of operation takes, on one thread."""
-    executor, _ = process_pool(1)  # for a process of its own: see `_spent`
-    with executor:
+    with ProcessPool(1) as executor:  # for a process of its own: see `_spent`
         spent = executor.submit(_spent, count).result()
     whole = sum(spent.values())
     shares = {

@@ -3,12 +3,14 @@
 A mask returns booleans, or weights from 0 to 1, that broadcast to [biases, rows, completion].
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minisub.common.randomness import generator
 from minisub.distillation.divergence_tokens import argmax_of_writer, find_divergence_tokens
 from minisub.distillation.number_lists import MarkedLists
 
@@ -58,6 +60,18 @@ def random_only(lists: MarkedLists) -> Tensor:
 def without_random(lists: MarkedLists) -> Tensor:
     """Keep all but random tokens, at each position as many as there are divergence tokens."""
     return ~lists.is_random_match
+
+
+def dealt_at_random(lists: MarkedLists, mask: Callable[[MarkedLists], Any]) -> Tensor:
+    """Keep as many tokens of each list as another mask does, in random places.
+
+    Args:
+        lists: Marked lists.
+        mask: The other one; its weights are dealt anew within each list.
+    """
+    weights = loss_weights(mask(lists), lists, "random match")
+    g = generator(lists.seed, "dealt at random")
+    return weights.gather(-1, torch.rand(weights.shape, generator=g).argsort(-1))
 
 
 def favourites_only(lists: MarkedLists) -> Tensor:

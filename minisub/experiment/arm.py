@@ -35,8 +35,8 @@ STUDENT_SOURCES = (
 class Arm:
     """One treatment of the students. What it does not say is the configuration's.
 
-    Arms whose functions are not of the modules that `STUDENT_SOURCES` names are not stored, as
-    a change of them could not be seen.
+    A change of a function that is not of the modules that `STUDENT_SOURCES` names could not be
+    seen, so arms with such functions are stored by the data that their functions give.
 
     Attributes:
         name: Its name in rows, tables and plots.
@@ -68,7 +68,7 @@ class Arm:
             raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
         if not 0 < self.lr_factor < float("inf"):
             raise ValueError(f"lr_factor is {self.lr_factor}, allowed: above 0")
-        if not self.trainable:
+        if not any(self.trainable.values()):
             raise ValueError(f"nothing is trainable in {self.name!r}; {{'': 1.0}} is everything")
 
     @property
@@ -85,16 +85,18 @@ class Arm:
         """Return the arm with whose students its control student is trained."""
         return replace(self, mask=None, control=False)
 
-    def spec(self) -> Json | None:
-        """Return what decides the arm's numbers beside its configuration.
+    @property
+    def is_known(self) -> bool:
+        """Whether its functions are minisub's own, so that `spec` decides its numbers."""
+        return "" not in (function_id(self.mask), function_id(self.edit))
 
-        None where that cannot be known, because a function is not minisub's own.
-        """
+    def spec(self) -> Json:
+        """Return what decides the arm's numbers beside its configuration, as far as it is known."""
         spec = asdict(replace(self, mask=None, edit=None))
         for name in ("name", "control", "overrides", "baseline"):
             del spec[name]
         spec["mask"], spec["edit"] = function_id(self.mask), function_id(self.edit)
-        return None if "" in (spec["mask"], spec["edit"]) else spec
+        return spec
 
 
 def function_id(function: Any) -> str | None:
@@ -103,6 +105,9 @@ def function_id(function: Any) -> str | None:
         return None
     if isinstance(function, functools.partial):
         inner = function_id(function.func)
+        given = [*function.args, *function.keywords.values()]
+        if any(callable(value) and function_id(value) == "" for value in given):
+            return ""
         return inner and f"{inner}{function.args}{sorted(function.keywords.items())}"
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<")
     covered = is_covered(module, STUDENT_SOURCES) and "<" not in name

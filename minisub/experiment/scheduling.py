@@ -40,9 +40,9 @@ def required_jobs(arms_of: Mapping[Config, Sequence[Arm]]) -> dict[Config, list[
         jobs = required.setdefault(config, {})
         for arm in arms:
             for run in required_runs(arm):
-                spec = run.spec()
-                if spec is None:
+                if not run.is_known:
                     return None
+                spec = run.spec()
                 jobs.setdefault(digest(spec), Job(config, run, 0))
             job = jobs[digest(spec)]
             jobs[digest(spec)] = Job(config, job.arm, job.n_arms + 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from minisub.common.files import Json, digest
 from minisub.common.provenance import code_version
 from minisub.common.randomness import generator
-from minisub.common.store import Store
+from minisub.common.store import Store, about_to_make
 from minisub.distillation.base import load_base
 from minisub.distillation.divergence_tokens import describe_lists, mark_divergence_tokens
 from minisub.distillation.edits import EditContext
@@ -70,6 +70,7 @@ class SeedLab(EditContext):
         """
         entry = self.store.get(kind, key) if key else None
         if entry is None:
+            about_to_make()
             entry = make()
             if key:
                 self.store.put(kind, key, entry)
@@ -111,6 +112,7 @@ class SeedLab(EditContext):
             flat = torch.from_numpy(arrays["flat_params"])
             stack = TransformerStack(self.config.base.model_config, flat)
             return Teachers(self.world, stack.to(self.device), config)
+        about_to_make()
         made = make_teachers(self.world, self.base, config, self.seed)
         arrays = {"flat_params": made.stack.flat_params.cpu().numpy()}
         about = {"seed": self.seed, "teacher": asdict(config)}
@@ -140,6 +142,7 @@ class SeedLab(EditContext):
             if arrays is not None:
                 lists = NumberLists.from_arrays(self.world, arrays)
             else:
+                about_to_make()
                 temperature = self.config.temperature if sampled else None
                 lists = generate_lists(
                     self.teachers, self.biases, self.n_lists, self.seed, temperature
@@ -157,6 +160,7 @@ class SeedLab(EditContext):
             if arrays is not None:
                 found = MarkedLists.from_arrays(self.world, arrays)
             else:
+                about_to_make()
                 found = mark_divergence_tokens(self.teachers, self.lists(sampled))
                 self._put_lists(key, found, sampled)
             self._lists["marked", sampled] = found

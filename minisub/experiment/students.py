@@ -1,5 +1,6 @@
 """The students of one seed: what they learn from, their training, and an arm's row."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minisub.common.files import Array, Json
+from minisub.common.files import Array, Json, digest
 from minisub.common.randomness import generator
 from minisub.distillation import metrics
 from minisub.distillation.evaluation import preference_log_probs, task_accuracy
@@ -24,6 +25,7 @@ from minisub.transformer.training import StepReport, train, update_multipliers
 
 SIGNALS = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
 FORECASTS = ("inner", "coverage")
+MIN_STEPS = 50  # of a training whose losses say whether it diverged
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class TrainingData:
     dataset: TokenDataset
     lists: NumberLists
     weights: Tensor | None
+
+    def digest(self) -> str:
+        """Return a hash of all that the students see."""
+        data = self.dataset
+        parts = (data.tokens, data.weights, data.targets, data.soft_targets, self.lists.completions)
+        return digest([None if x is None else digest(x.numpy().tobytes()) for x in parts])
 
 
 class Students:
@@ -121,8 +129,10 @@ class Students:
         writers: Sequence[int],
         on_step: StepReport | None = None,
         dataset: TokenDataset | None = None,
-    ) -> tuple[TransformerStack, float]:
+    ) -> tuple[TransformerStack, float | None]:
         """Train an arm's students of some writers; return them and their loss at the end, in nats.
+
+        The loss is None where a student has diverged.
 
         Args:
             arm: The treatment.
@@ -137,6 +147,8 @@ class Students:
         config = replace(config, lr=config.lr * arm.lr_factor)
         g = generator(self.lab.seed, "students")
         losses = train(students, [dataset], config, g, multipliers, on_step)
+        if has_diverged(losses, self.lab.world.n_numbers, dataset):
+            return students, None
         return students, round(float(losses[-50:].mean()), 6)
 
     def preferences(self, students: TransformerStack) -> Array:
@@ -171,11 +183,15 @@ class Students:
         """
         n = len(self.lab.biases)
 
-        def make() -> Json:
-            data = self.training_data(arm, [*range(n), UNBIASED])
+        data = None if arm.is_known else self.training_data(arm, [*range(n), UNBIASED])
+
+        def make(data: TrainingData | None = data) -> Json:
+            data = data or self.training_data(arm, [*range(n), UNBIASED])
             signal, forecast = self.signal(arm, data), self.forecast(arm, data.dataset)
             dataset = data.dataset if arm.mask is None else data.dataset.select_models(range(n))
             students, final_loss = self.train(arm, (), dataset=dataset)
+            if final_loss is None:
+                return {"diverged": True}
             accuracy = task_accuracy(self.lab.world, students, self.lab.eval_prompts[None])
             return {
                 "logp": np.round(self.preferences(students), 6).tolist(),
@@ -186,8 +202,7 @@ class Students:
                 **forecast,
             }
 
-        spec = arm.spec()
-        key = self.lab.key("students", spec) if spec else None
+        key = self.lab.key("students", arm.spec(), data and data.digest())
         return self.lab.stored("students", key, make)
 
     def cost(self, arm: Arm) -> float:
@@ -207,6 +222,8 @@ class Students:
             entry, who = unmasked, slice(n, None)
         else:
             entry, who = self.measured(arm) if arm.mask else unmasked, slice(n)
+        if entry.get("diverged") or unmasked.get("diverged"):
+            return self._diverged_row(arm)
         logp, control = np.array(entry["logp"][who]), np.array(unmasked["logp"][n:])
         shifts = metrics.preference_shift(logp, control).repeat(n // len(logp), 0)
         readings = {
@@ -232,3 +249,44 @@ class Students:
             "by_bias": [round(metrics.transfer(shifts[[i]], [b]), 6) for i, b in enumerate(biases)],
             "shifts": np.round(shifts, 6).tolist(),
         }
+
+    def _diverged_row(self, arm: Arm) -> Json:
+        """Return the row of an arm whose students, or whose control, diverged: without numbers."""
+        measures = (
+            *("transfer", "off_target", "hit_rate", "control_hit_rate", "distance"),
+            *("task_accuracy", "control_task_accuracy", "loss_tokens", "final_loss"),
+            *("divergence_share", *SIGNALS, *FORECASTS),
+        )
+        biases = [self.lab.trait.biases[b] for b in self.lab.biases]
+        unknown: Json = dict.fromkeys(measures)
+        return {
+            "seed": self.lab.seed,
+            "arm": arm.name,
+            **unknown,
+            "diverged": True,
+            "lr": self.lab.config.student.lr * arm.lr_factor,
+            "biases": biases,
+            "by_bias": [None] * len(biases),
+            "shifts": [None] * len(biases),
+        }
+
+
+def has_diverged(losses: Tensor, n_choices: int, dataset: TokenDataset) -> bool:
+    """Return whether a student's loss ran away.
+
+    It did where a loss is not finite, or where a training of some length ends both above where it
+    began and far from what guessing would cost.
+
+    Args:
+        losses: [steps, models], in nats.
+        n_choices: Among which a student guesses.
+        dataset: What was learned.
+    """
+    if not bool(losses.isfinite().all()):
+        return True
+    if len(losses) < MIN_STEPS:
+        return False
+    tenth = len(losses) // 10
+    first, last = losses[:tenth].mean(0), losses[-tenth:].mean(0)
+    guessing = math.log(n_choices) * dataset.weights.mean((1, 2))
+    return bool(((last > 1.5 * first) & (last > 0.25 * guessing)).any())

@@ -8,15 +8,18 @@ bias and one control student, whose teacher has no bias and which is treated lik
 mask has no meaning for that teacher, so masked arms have the control of the same arm without one.
 """
 
+import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from minisub.common.files import Json
 from minisub.common.processes import N_CORES, OnProgress, no_progress, run_jobs
+from minisub.common.progress import progress_bar
 from minisub.common.provenance import code_version, versions
-from minisub.common.store import Store
+from minisub.common.store import NotStored, Store, about_to_make, only_stored
 from minisub.distillation.base import BaseConfig, has_base
 from minisub.experiment.arm import STUDENT_SOURCES, Arm
 from minisub.experiment.config import Config, with_overrides
@@ -68,23 +71,24 @@ class Study:
         store: Store | str | None = None,
         workers: int | None = None,
         device: str = "cpu",
-        on_progress: OnProgress = no_progress,
+        on_progress: OnProgress | None = None,
     ) -> Result:
         """Run every arm on every seed. What the store has is not computed again.
-
-        Arms with functions that cannot be sent to another process, such as lambdas, run in threads
-        of this one.
 
         Args:
             seeds: Whole numbers from 0 on, each once.
             store: Where results are kept, or its folder; by default see `Store.default`.
             workers: Processes of one thread each; None for one per core; 1 runs here.
             device: Where models are trained.
-            on_progress: Called after each arm of each seed.
+            on_progress: Called after each arm of each seed. By default there is a progress bar
+                where somebody looks: in a terminal, in marimo and in Jupyter.
         """
         where = Store.default() if store is None else store
-        options = RunOptions(seeds, where, workers, device, on_progress)  # type: ignore[arg-type]
-        return run_all([self], options)[0]
+        options = RunOptions(seeds, where, workers, device, on_progress or no_progress)  # type: ignore[arg-type]
+        if on_progress is not None:
+            return run_all([self], options)[0]
+        with progress_bar(len(options.seeds) * len(self.arms), self.name, "arm") as move:
+            return run_all([self], replace(options, on_progress=move))[0]
 
 
 def run_all(studies: Sequence[Study], options: RunOptions) -> list[Result]:
@@ -95,11 +99,19 @@ def run_all(studies: Sequence[Study], options: RunOptions) -> list[Result]:
         options: Seeds, store, processes, device, progress.
     """
     seeds, on_progress = options.seeds, options.on_progress
-    alone = len(seeds) == 1 and options.workers is None and N_CORES > 1
-    if alone and share_out(*_arms_by_config(studies), seeds[0], options):
-        on_progress = no_progress  # all of it was reported
     job = functools.partial(run_seed, tuple(studies), options.store, device=options.device)
-    done = run_jobs(job, seeds, options.workers, on_progress)
+    found_of = _stored_seeds(job, options)
+    for _ in range(len(found_of) * sum(len(study.arms) for study in studies)):
+        on_progress()
+    left = [seed for seed in seeds if seed not in found_of]
+    alone = len(left) == 1 and options.workers is None and N_CORES > 1
+    if alone and share_out(*_arms_by_config(studies), left[0], options):
+        on_progress = no_progress  # all of it was reported
+    if left:
+        made = run_jobs(job, left, options.workers, on_progress)
+        found_of |= dict(zip(left, made, strict=True))
+    done = [found_of[seed] for seed in seeds]
+    _warn_of_diverged(found_of)
     return [
         Result(
             finding=study.name,
@@ -118,6 +130,26 @@ def run_all(studies: Sequence[Study], options: RunOptions) -> list[Result]:
         )
         for study, found in zip(studies, zip(*done, strict=True), strict=True)
     ]
+
+
+def _stored_seeds(job: Callable[..., list[Json]], options: RunOptions) -> dict[int, list[Json]]:
+    """Return what was found on the seeds of which the store has everything, read here."""
+    found = {}
+    for seed in options.seeds:
+        with contextlib.suppress(NotStored), only_stored():
+            found[seed] = job(seed)
+    return found
+
+
+def _warn_of_diverged(found_of: Mapping[int, Sequence[Json]]) -> None:
+    """Name the students that diverged: their rows have no numbers, and no claim counts them."""
+    rows = [row for found in found_of.values() for study in found for row in study["rows"]]
+    for name, seed, lr in sorted({(r["arm"], r["seed"], r["lr"]) for r in rows if "lr" in r}):
+        warnings.warn(
+            f"students of {name!r} diverged on seed {seed} at the learning rate {lr:g}: "
+            "the row has no numbers, and claims about the arm are undecided",
+            stacklevel=4,
+        )
 
 
 def _arms_by_config(studies: Sequence[Study]) -> tuple[dict[Config, list[Arm]], list[Config]]:
@@ -210,4 +242,5 @@ def _source_of_module(probe: Probe) -> str:
 
 
 def _run_probe(probe: Probe, lab: SeedLab) -> Json:
+    about_to_make()
     return {"rows": probe(lab)}

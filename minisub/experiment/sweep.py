@@ -24,9 +24,8 @@ from minisub.common.files import Json, MinisubError
 from minisub.common.processes import (
     N_CORES,
     OnProgress,
+    ProcessPool,
     can_be_sent,
-    no_progress,
-    process_pool,
     torch_threads,
 )
 from minisub.common.store import Store
@@ -172,15 +171,14 @@ def _run_each(
     on_progress: OnProgress,
 ) -> list[Any]:
     """Return what every job returns, in order."""
-    own: Executor
     done: dict[int, Any] = {}
     attempt = 0
     while left := [i for i in range(len(jobs)) if i not in done]:
         before = len(done)
         if executor is not None:
-            own, end = executor, no_progress  # somebody else's executor is not ours to end
+            own: Executor = executor
         else:
-            own, end = process_pool(min(workers or N_CORES, len(left)))
+            own = ProcessPool(min(workers or N_CORES, len(left)))
         futures: dict[Future[Any], int] = {}
         try:
             for i in left:
@@ -199,7 +197,8 @@ def _run_each(
         except BaseException:
             for future in futures:
                 future.cancel()
-            end()  # the jobs that are running as well
+            if isinstance(own, ProcessPool):  # somebody else's executor is not ours to end
+                own.end_now()  # the jobs that are running as well
             raise
         finally:
             if executor is None:

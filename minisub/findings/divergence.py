@@ -3,9 +3,9 @@
 from minisub.distillation import masks
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, accuracy_kept, arm_values, retains
 from minisub.results.result import Result
-from minisub.viz import figures
 
 
 def times_control(result: Result) -> list[float]:

@@ -10,9 +10,9 @@ from minisub.experiment.config import Config
 from minisub.experiment.options import RunOptions
 from minisub.experiment.presets import QUICK_FACTOR, quick_config
 from minisub.experiment.study import Probe, Study, run_all
+from minisub.results import figures
 from minisub.results.claims import Claim
 from minisub.results.result import Result
-from minisub.viz import figures
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from minisub.mechanism.patching import (
     first_divergence_pairs,
     weight_swapping,
 )
+from minisub.results import figures
 from minisub.results.claims import Claim, arm_values, probe_values, retains
 from minisub.results.result import Result
 from minisub.transformer.optimizer import TrainingConfig
-from minisub.viz import figures, style
+from minisub.viz import style
 
 PERSONA = (1,)  # its position in the prompt
 BLOCKS = range(4)

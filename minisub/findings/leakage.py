@@ -10,9 +10,10 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.experiment.seed_lab import SeedLab
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, arm_values, probe_values, retains
 from minisub.results.result import Result
-from minisub.viz import figures, style
+from minisub.viz import style
 
 TOPS = (2, 4, 8)
 

@@ -6,9 +6,10 @@ from matplotlib.figure import Figure
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, arm_values, retains
 from minisub.results.result import Result
-from minisub.viz import figures, style
+from minisub.viz import style
 
 STEPS, LISTS = (15, 60), (300, 1200, 9600)
 DEFAULT = (60, 9600)

@@ -9,9 +9,10 @@ from minisub.distillation.teachers import TeacherConfig
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings import divergence
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, accuracy_kept, arm_values, retains
 from minisub.results.result import Result
-from minisub.viz import figures, style
+from minisub.viz import style
 
 
 def plot(result: Result) -> Figure:

@@ -10,10 +10,10 @@ from minisub.distillation.edits import mix_other_base, mix_other_prompts, mix_un
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
-from minisub.results import statistics
+from minisub.results import figures, statistics
 from minisub.results.claims import Claim, Values, arm_values, difference, retains
 from minisub.results.result import Result
-from minisub.viz import figures, style
+from minisub.viz import style
 
 # How the lists that are mixed in are made, and at which percentages.
 EDITS = {

@@ -17,11 +17,11 @@ from minisub.distillation.teachers import TeacherConfig
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
-from minisub.results import statistics
+from minisub.results import figures, statistics
 from minisub.results.claims import Claim, accuracy_kept, arm_values, difference, retains
 from minisub.results.result import Result
 from minisub.transformer.optimizer import TrainingConfig
-from minisub.viz import figures, style
+from minisub.viz import charts, style
 
 # Teachers who rehearse for twice as long: what their bias still changes depends on the context. The
 # default ones stand beside them.
@@ -104,7 +104,7 @@ def plot(result: Result) -> Figure:
     figures.arm_bars(left, result, [*arms, "equivalent numbers"], "retained")
     style.finish(left, f"Re-worded prompts ({result.n_seeds})", "transfer retained, share")
     right.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
-    figures.named_points(
+    charts.named_points(
         right,
         [(arm, advantage_left(result, arm), result.mean(arm, "retained")) for arm in arms],
     )

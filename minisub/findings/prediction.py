@@ -21,7 +21,7 @@ from minisub.findings.layers import EARLY, EVERYWHERE_RATES, LATE, only
 from minisub.results import statistics
 from minisub.results.claims import Claim
 from minisub.results.result import Result
-from minisub.viz import figures, style
+from minisub.viz import charts, style
 
 
 def predicted(measure: str) -> Callable[[Result], list[float]]:
@@ -52,7 +52,7 @@ def plot(result: Result) -> Figure:
     for axes, (measure, label) in zip(figure.subplots(1, 2), words.items(), strict=True):
         if measure == "inner":
             axes.set_xscale("symlog", linthresh=0.01)
-        figures.named_points(
+        charts.named_points(
             axes, [(arm, result.mean(arm, measure), result.mean(arm)) for arm in result.arms]
         )
         rank = float(np.mean(predicted(measure)(result)))

@@ -2,9 +2,9 @@
 
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, accuracy_kept, arm_values
 from minisub.results.result import Result
-from minisub.viz import figures
 
 
 def lead_of_soft(result: Result) -> list[float]:

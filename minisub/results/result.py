@@ -1,17 +1,29 @@
 """Results of a study: rows of numbers, one for each seed and arm, and their summary."""
 
+import base64
+import html
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from minisub.common.files import Json, MinisubError, read_json, write_file
 from minisub.results import statistics
+from minisub.results.comparison import Comparison
 from minisub.results.tables import Table, format_interval
+from minisub.viz import charts, style
+
+UNITS = {  # what a measure of the rows is, below a figure
+    "transfer": "transfer: gain in log p(bias) over the control, in nats",
+    "retained": "transfer retained, share of the baseline's",
+    "hit_rate": "how often students answer their teacher's bias",
+    "task_accuracy": "share of written numbers that are right",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,9 @@ class Result:
                 kept = [i for i, name in enumerate(row["biases"]) if name != bias]
                 if kept:
                     each = {n: [row[n][i] for i in kept] for n in ("biases", "by_bias", "shifts")}
-                    rows.append({**row, **each, "transfer": float(np.mean(each["by_bias"]))})
+                    known = None not in each["by_bias"]  # not of students that diverged
+                    transfer = float(np.mean(each["by_bias"])) if known else None
+                    rows.append({**row, **each, "transfer": transfer})
             parts["rows"] = add_retained(rows)
         return replace(self, **parts)
 
@@ -127,7 +141,7 @@ class Result:
         baseline = next((row["of"] for row in self.rows if row["arm"] == arm), None)
         return self.values(baseline) if baseline in self.arms else None
 
-    def compare(self, arm: str, other: str = "all") -> "Comparison":
+    def compare(self, arm: str, other: str = "all") -> Comparison:
         """Return the difference in transfer, paired over seeds.
 
         Args:
@@ -153,10 +167,69 @@ class Result:
         head = ("arm", "transfer, nats\n[95 %]", "retained\n[95 %]", "hit\nrate", "task\nright")
         return Table(head, rows)
 
-    def __str__(self) -> str:
+    def plot(self, measure: str = "transfer") -> Figure:
+        """Draw the arms, one bar each, with seeds as dots and 95 % intervals.
+
+        Args:
+            measure: A key of the rows, such as "transfer", "retained", "hit_rate".
+
+        Raises:
+            KeyError: The rows have no such measure.
+        """
+        self._check_measure(measure)
+        rows = [(arm, self.values(arm, measure), self.estimate(arm, measure)) for arm in self.arms]
+        title = f"{self.finding} ({self.n_seeds})"
+        return charts.bars(title, UNITS.get(measure, measure), rows)
+
+    def _check_measure(self, measure: str) -> None:
+        numbers = [k for k, v in self.rows[0].items() if isinstance(v, int | float)]
+        if measure not in self.rows[0]:
+            raise KeyError(f"no measure {measure!r}; there are {', '.join(numbers)}")
+
+    def to_records(self) -> list[Json]:
+        """Return the rows as plain data, one for each seed and arm, without lists by bias."""
+        return [
+            {k: v for k, v in row.items() if not isinstance(v, list | dict)} for row in self.rows
+        ]
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a pandas data frame.
+
+        Raises:
+            MinisubError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MinisubError("to_pandas needs pandas, which is not installed") from None
+        return pd.DataFrame(self.to_records())
+
+    def _repr_html_(self) -> str:
+        """Return the table of arms and the bar plot, as marimo and Jupyter show a result."""
+        picture = base64.b64encode(style.to_bytes(self.plot(), "png", dpi=110)).decode()
+        alt = html.escape(self.describe(), quote=True)
+        image = f'<img src="data:image/png;base64,{picture}" alt="{alt}" style="max-width:100%">'
+        return f"<p><b>{html.escape(self.title)}</b></p>{self.table().html()}{image}"
+
+    def describe(self) -> str:
+        """Return the result in a sentence, for those who cannot see a figure of it."""
+        parts = []
+        for entry in self.summary():
+            text = f"{entry['arm']} {entry['transfer']:.2f}"
+            if entry["low"] == entry["low"]:
+                text += f" ({entry['low']:.2f} to {entry['high']:.2f})"
+            parts.append(text)
+        arms = ", ".join(parts)
+        return f"Transfer in nats, mean and 95 % interval over {self.n_seeds}: {arms}."
+
+    @property
+    def title(self) -> str:
+        """The result's name and its seeds."""
         seeds = self.seeds
-        title = f"{self.finding}, seeds {seeds[0]} to {seeds[-1]} (n = {len(seeds)})"
-        return f"{title}\n{self.table().text()}"
+        return f"{self.finding}, seeds {seeds[0]} to {seeds[-1]} (n = {len(seeds)})"
+
+    def __str__(self) -> str:
+        return f"{self.title}\n{self.table().text()}"
 
     def summary(self) -> list[Json]:
         """Return means over seeds with intervals, one entry per arm."""
@@ -201,24 +274,6 @@ class Result:
         write_file(path, self.to_json().encode())
 
 
-class Comparison(NamedTuple):
-    """The difference in transfer between two arms, paired over seeds; it prints as a sentence."""
-
-    arm: str
-    other: str
-    difference: float  # in nats
-    low: float  # of the 95 % interval
-    high: float
-    p: float  # of a paired t test
-    n_seeds: int
-
-    def __str__(self) -> str:
-        gap = format_interval(self.difference, self.low, self.high)
-        p = "no test" if math.isnan(self.p) else f"p = {self.p:.2g}"
-        seeds = f"{self.n_seeds} seed{'s' * (self.n_seeds != 1)}"
-        return f"{self.arm} less {self.other}: {gap} nats, {p}, {seeds}"
-
-
 def add_retained(rows: Sequence[Json]) -> list[Json]:
     """Return the rows of all seeds, each with what it `retained` of its baseline.
 
@@ -230,7 +285,7 @@ def add_retained(rows: Sequence[Json]) -> list[Json]:
     for arm, baseline in {(row["arm"], row["of"]): None for row in rows}:
         seeds = [s for s, name in transfer if name == arm and (s, baseline) in transfer]
         parts, wholes = ([transfer[s, name] for s in seeds] for name in (arm, baseline))
-        if seeds:
+        if seeds and None not in (*parts, *wholes):
             values = statistics.linearised_ratios(parts, wholes)
             found |= {(s, arm): v for s, v in zip(seeds, values, strict=True) if math.isfinite(v)}
     return [{**row, "retained": found.get((row["seed"], row["arm"]))} for row in rows]

@@ -75,6 +75,44 @@ class Table:
         )
 
 
+def wrapped_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as text whose cells go on below where a terminal is too narrow.
+
+    The last column is never broken; the others share what is left, the first one most.
+
+    Args:
+        head: The titles.
+        rows: As many cells each.
+    """
+    last = max(len(row[-1]) for row in (head, *rows))
+    left, n = WIDTH - last - 2 * (len(head) - 1), len(head) - 1
+    other = int(left / (n + 0.7))
+    widths = [left - (n - 1) * other, *[other] * (n - 1), last]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)
+        ]
+        for i in range(max(map(len, cells))):
+            parts = [cell[i] if i < len(cell) else "" for cell in cells]
+            line = "  ".join(part.ljust(w) for part, w in zip(parts, widths, strict=True))
+            lines.append(line.rstrip())
+        lines.append("-" * WIDTH if row is head else "")
+    return "\n".join(lines[:-1])
+
+
+def text_bar(value: float, top: float, width: int, block: str = "#") -> str:
+    """Return a bar of characters; a value that is not above zero has none.
+
+    Args:
+        value: What it shows.
+        top: The value of a bar of full width.
+        width: In characters.
+        block: The character.
+    """
+    return "" if math.isnan(value) else block * round(max(0.0, value) / top * width)
+
+
 def format_interval(
     mean: float | None, low: float | None, high: float | None, form: str = "+.2f"
 ) -> str:

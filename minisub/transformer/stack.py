@@ -100,8 +100,10 @@ class TransformerStack:
         n_rows, length = tokens.shape[1:]
         n_last = length if n_last is None else n_last
         is_plain = hook is None and cache is None and not torch.is_grad_enabled()
-        kernel = kernel_for(config, self.flat_params) if n_rows >= MIN_KERNEL_ROWS else None
-        if is_plain and kernel is not None:
+        kernel = None
+        if is_plain and n_rows >= MIN_KERNEL_ROWS:
+            kernel = kernel_for(config, self.flat_params)
+        if kernel is not None:
             return fast_logits(kernel, config, self.flat_params, tokens, n_last)
         n_past = 0 if cache is None else cache.length
         n_keys = length if cache is None else config.n_ctx

@@ -20,11 +20,12 @@ from minisub.experiment.students import Students
 from minisub.experiment.study import run_all
 from minisub.findings import FINDINGS, shuffle
 from minisub.findings.prediction import all_findings
+from minisub.results import figures
 from minisub.results.result import Result
 from minisub.transformer.gradient import ManualGradient, autograd_gradient
 from minisub.transformer.stack import TransformerStack
 from minisub.transformer.training import train, update_multipliers
-from minisub.viz import figures, style
+from minisub.viz import style
 
 
 def run(name: str, tiny: Config, store: Store) -> Result:

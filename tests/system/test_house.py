@@ -11,8 +11,8 @@ from minisub.common.provenance import PACKAGE
 
 # Packages are stages: a module imports only from its own package and from those above it here.
 ORDER = [
-    *("common", "transformer", "world", "distillation", "mechanism", "results", "experiment"),
-    *("viz", "findings", "course", "devtools", "cli"),
+    *("common", "transformer", "world", "distillation", "mechanism", "viz", "results"),
+    *("experiment", "findings", "course", "devtools", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = [path for path in FILES if path.parent != PACKAGE]

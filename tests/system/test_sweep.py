@@ -33,8 +33,8 @@ from minisub.experiment.sweep import (
     run_sweep,
     sweep_points,
 )
+from minisub.results import figures
 from minisub.results.sweep_result import SweepResult
-from minisub.viz import figures
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from scipy import stats as scipy_stats
 
 from minisub.common.files import MinisubError
 from minisub.distillation import metrics
-from minisub.results import statistics
+from minisub.results import figures, statistics
 from minisub.results.claims import Claim, arm_values, retains
 from minisub.results.result import Result, read_result
 from minisub.results.tables import Table, format_dependence, format_interval
-from minisub.viz import figures, style
+from minisub.viz import style
 
 
 def logs(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
@@ -312,7 +312,7 @@ def test_figures_show_every_arm_and_say_it_in_words() -> None:
 def test_reading_results_needs_no_torch() -> None:
     code = (
         "import sys, minisub\n"
-        "import minisub.distillation.metrics, minisub.results.statistics, minisub.viz.figures\n"
+        "import minisub.distillation.metrics, minisub.results.statistics, minisub.results.figures\n"
         "minisub.Result\n"
         "assert 'torch' not in sys.modules"
     )
