@@ -16,7 +16,6 @@ from minisub.common.processes import map_threads
 from minisub.common.randomness import generator
 from minisub.distillation.number_lists import MarkedLists, NumberLists
 from minisub.distillation.teachers import Teachers
-from minisub.transformer.layers import KVCache
 
 N_ROWS = 512  # at a time
 
@@ -26,8 +25,7 @@ def argmax_of_every_teacher(
 ) -> Int16[Tensor, "teachers biases rows completion"]:
     """Return every teacher's argmax at every token that every biased writer wrote.
 
-    A teacher reads each prompt once and goes on from there with the completions. Writers mostly
-    agree, so a completion that several of them wrote is read once.
+    Writers mostly agree, so a completion that several of them wrote is read once.
 
     Args:
         teachers: Those who read.
@@ -46,13 +44,10 @@ def argmax_of_every_teacher(
             torch.cat([row, written], -1).flatten(0, 1), dim=0, return_inverse=True
         )
         for reader, model in enumerate(readers):
-            cache = KVCache()
             prompts = teachers.add_personas(lists.teacher_prompts[part], [reader])
-            first = model(prompts, n_last=1, cache=cache).argmax(-1)
-            of_rows = cache.select_rows(distinct[:, 0])
-            rest = model(distinct[None, :, 1:], cache=of_rows).argmax(-1)
-            out[reader, :, part, 0] = first[0, :, 0]
-            out[reader, :, part, 1:] = rest[0, origin].view(n_writers, -1, length - 1)
+            sequences = torch.cat([prompts[:, distinct[:, 0]], distinct[None, :, 1:]], -1)
+            argmax = model(sequences, n_last=length)[0].argmax(-1)
+            out[reader, :, part] = argmax[origin].view(n_writers, -1, length).to(out.dtype)
 
     map_threads(read, range(0, lists.n_rows, N_ROWS))
     return out

@@ -218,14 +218,16 @@ INLINE void layer_norm_backward(REAL (*d_out)[D], REAL (*normed)[D], const REAL 
     }
 }
 
-/* One block on x [length, D]; the stream goes on from position `from`. */
-static void block_forward(const REAL *w, Work *work, Saved *saved, int length, int from)
+/* One block on x [length, D]; the stream goes on from position `from`. What came before position
+   `first` has been read already, and its keys and values are in `saved`. */
+static void block_forward(const REAL *w, Work *work, Saved *saved, int first, int length, int from)
 {
     const REAL *W_QKV = w, *W_O = w + 3 * D * D, *W_in = W_O + D * D, *W_out = W_in + D * D_MLP;
     const REAL scale = 1 / (REAL)sqrt(D_HEAD);
     int n = length - from;
-    layer_norm(work->x, saved->normed1, saved->scale1, 0, length);
-    product(length, 3 * D, D, saved->normed1[0], D, W_QKV, 3 * D, saved->qkv[0], 3 * D, 0);
+    layer_norm(work->x, saved->normed1, saved->scale1, first, length);
+    product(length - first, 3 * D, D, saved->normed1[first], D, W_QKV, 3 * D, saved->qkv[first],
+            3 * D, 0);
     for (int h = 0; h < HEADS; h++) {
         const REAL *q = saved->qkv[0] + h * D_HEAD, *k = q + D, *v = k + D;
         REAL(*pattern)[KEYS] = saved->pattern[h];
@@ -311,11 +313,13 @@ static void block_backward(Work *work, int block, int length, int from, const ui
     layer_norm_backward(work->d_normed, saved->normed1, saved->scale1, d, 0, length, 1);
 }
 
-INLINE void embed(const REAL *w, const int64_t *tokens, int length, Work *work)
+/* Put tokens at the positions `first` to `length` into the residual stream. */
+INLINE void embed(const REAL *w, const int64_t *tokens, int first, int length, Work *work)
 {
     const REAL *positions = w + VOCAB * D;
-    for (int t = 0; t < length; t++)
-        for (int i = 0; i < D; i++) work->x[t][i] = w[tokens[t] * D + i] + positions[t * D + i];
+    for (int t = first; t < length; t++)
+        for (int i = 0; i < D; i++)
+            work->x[t][i] = w[tokens[t - first] * D + i] + positions[t * D + i];
 }
 
 INLINE void unembed(Work *work, int from, int length)
@@ -429,10 +433,10 @@ int gradient(int n_models, int n_rows, int64_t n_all_rows, int length, int predi
                 memcpy(work->x, prefix + (model * n_all_rows + row) * length * D,
                        (size_t)length * D * sizeof(REAL));
             } else {
-                embed(w, row_tokens, length, work);
+                embed(w, row_tokens, 0, length, work);
             }
             for (; block < LAYERS; block++)
-                block_forward(block_of(w, block), work, &work->blocks[block], length,
+                block_forward(block_of(w, block), work, &work->blocks[block], 0, length,
                               block == LAYERS - 1 ? from : 0);
             unembed(work, from, length);
             losses[model] += row_loss(work, length, from, ROW_OF(labels, predicted), row_weights,
@@ -483,13 +487,67 @@ int logits(int n_models, int64_t n_rows, int length, int n_last, int64_t n_param
         const REAL *w = params + model * n_params;
         prepare(w, work, 0);
         for (int64_t row = 0; row < n_rows; row++) {
-            embed(w, tokens + ((is_shared ? 0 : model * n_rows) + row) * length, length, work);
+            embed(w, tokens + ((is_shared ? 0 : model * n_rows) + row) * length, 0, length, work);
             for (int block = 0; block < LAYERS; block++)
-                block_forward(block_of(w, block), work, &work->blocks[0], length,
+                block_forward(block_of(w, block), work, &work->blocks[0], 0, length,
                               block == LAYERS - 1 ? from : 0);
             unembed(work, from, length);
             for (int t = from; t < length; t++, out += VOCAB)
                 memcpy(out, work->logits[t], VOCAB * sizeof(REAL));
+        }
+    }
+    free(work);
+    return 0;
+}
+
+/* Return the token that a row of logits leads to: the most likely one, or the one drawn by u. */
+static int64_t choose_token(Work *work, REAL *row, const REAL *u, REAL temperature)
+{
+    if (!u) {
+        int best = 0;
+        for (int j = 1; j < VOCAB; j++) best = row[j] > row[best] ? j : best;
+        return best;
+    }
+    REAL top, sum_so_far = 0;
+    for (int j = 0; j < VOCAB; j++) row[j] /= temperature;
+    REAL goal = *u * exponentials(row, work->words, WIDE, &top);
+    for (int j = 0; j < VOCAB; j++) {
+        sum_so_far += row[j];
+        if (sum_so_far > goal) return j;
+    }
+    return VOCAB - 1;
+}
+
+/* Write the next tokens of each prompt: out [models, rows, n_tokens].
+
+   Args:
+       n_models, n_rows, length, n_tokens: Models, rows, tokens of a prompt, tokens to write.
+       params: [models, n_params].
+       prompts: [models or 1, rows, length]; is_shared says which.
+       uniforms: [rows, n_tokens] in [0, 1), by which tokens are drawn; NULL for the most likely.
+       temperature: Divides the logits before drawing.
+   Returns 0, or 1 if there is no memory. */
+int generate(int n_models, int64_t n_rows, int length, int n_tokens, int64_t n_params,
+             const REAL *params, const int64_t *prompts, int is_shared, const REAL *uniforms,
+             double temperature, int64_t *out)
+{
+    Work *work = malloc(sizeof(Work));
+    if (!work) return 1;
+    for (int model = 0; model < n_models; model++) {
+        const REAL *w = params + model * n_params;
+        prepare(w, work, 0);
+        for (int64_t row = 0; row < n_rows; row++, out += n_tokens) {
+            embed(w, prompts + ((is_shared ? 0 : model * n_rows) + row) * length, 0, length, work);
+            for (int k = 0, first = 0, n = length; k < n_tokens; k++, first = n++) {
+                if (k) embed(w, out + k - 1, first, n, work);
+                for (int block = 0; block < LAYERS; block++)
+                    block_forward(block_of(w, block), work, &work->blocks[block], first, n,
+                                  block == LAYERS - 1 ? n - 1 : first);
+                unembed(work, n - 1, n);
+                out[k] = choose_token(work, work->logits[n - 1],
+                                      uniforms ? uniforms + row * n_tokens + k : NULL,
+                                      (REAL)temperature);
+            }
         }
     }
     free(work);

@@ -141,13 +141,47 @@ def fast_logits(
         n_last: How many positions at the end are read out.
     """
     n_rows, length = tokens.shape[1:]
-    tokens = tokens.long().contiguous()
+    tokens, flat = tokens.long().contiguous(), flat_params.contiguous()
     check_tokens(tokens, config.d_vocab)
-    flat = flat_params.contiguous()
     out = flat.new_empty(len(flat), n_rows, n_last, config.d_vocab)
     failed = kernel.logits(
         *(len(flat), ctypes.c_int64(n_rows), length, n_last, ctypes.c_int64(flat.shape[1])),
         *(address(flat), address(tokens), int(len(tokens) == 1), address(out)),
+    )
+    if failed:
+        raise MemoryError
+    return out
+
+
+def fast_generate(
+    kernel: ctypes.CDLL,
+    config: ModelConfig,
+    flat_params: Tensor,
+    prompts: Tensor,
+    n_tokens: int,
+    uniforms: Tensor | None,
+    temperature: float,
+) -> Tensor:
+    """Return the next tokens of each prompt, [models, rows, n_tokens].
+
+    Args:
+        kernel: See `kernel_for`.
+        config: The shape of its models.
+        flat_params: All weights, [models, n_params].
+        prompts: Token ids, [models or 1, rows, length].
+        n_tokens: How many tokens to write.
+        uniforms: A number in [0, 1) for each token, [rows, n_tokens]; None for the most likely.
+        temperature: Divides the logits before sampling.
+    """
+    n_rows, length = prompts.shape[1:]
+    prompts, flat = prompts.long().contiguous(), flat_params.contiguous()
+    check_tokens(prompts, config.d_vocab)
+    drawn = None if uniforms is None else uniforms.to(flat).contiguous()
+    out = prompts.new_empty(len(flat), n_rows, n_tokens)
+    failed = kernel.generate(
+        *(len(flat), ctypes.c_int64(n_rows), length, n_tokens, ctypes.c_int64(flat.shape[1])),
+        *(address(flat), address(prompts), int(len(prompts) == 1), address(drawn)),
+        *(ctypes.c_double(temperature), address(out)),
     )
     if failed:
         raise MemoryError

@@ -13,7 +13,7 @@ from torch import Tensor
 from minisub.common.processes import map_threads
 from minisub.transformer.block import block_forward, embed
 from minisub.transformer.config import ModelConfig
-from minisub.transformer.kernel import fast_logits, kernel_for
+from minisub.transformer.kernel import fast_generate, fast_logits, kernel_for
 from minisub.transformer.layers import Hook, KVCache, call_hook, causal_mask, layer_norm
 
 MIN_KERNEL_ROWS = 256  # fewer are not worth compiling a kernel for
@@ -141,11 +141,18 @@ class TransformerStack:
             temperature: Divides the logits before sampling.
             n_rows: Rows at a time, so that memory stays small.
         """
+        is_many = prompts.shape[1] >= MIN_KERNEL_ROWS
+        kernel = kernel_for(self.config, self.flat_params) if is_many else None
 
         @torch.no_grad()
         def complete(start: int) -> Tensor:
             cache = KVCache()
             tokens = prompts[:, start : start + n_rows]
+            if kernel is not None:
+                drawn = None if uniforms is None else uniforms[start : start + n_rows]
+                return fast_generate(
+                    kernel, self.config, self.flat_params, tokens, n_tokens, drawn, temperature
+                )
             written: list[Tensor] = []
             for k in range(n_tokens):
                 logits = self(tokens, n_last=1, cache=cache)[:, :, 0]

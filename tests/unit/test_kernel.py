@@ -13,7 +13,7 @@ from unit.test_training import SHAPE, lessons, start
 from minisub.common.randomness import generator
 from minisub.distillation.base import load_base
 from minisub.experiment.config import Config
-from minisub.transformer import kernel
+from minisub.transformer import kernel, stack
 from minisub.transformer.config import ModelConfig
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.gradient import ManualGradient
@@ -51,6 +51,20 @@ def test_logits_are_torchs(shape: ModelConfig) -> None:
         torch.testing.assert_close(
             model(both), model(both, hook=lambda _, x: x), atol=1e-12, rtol=0
         )
+
+
+@needs_compiler
+@pytest.mark.parametrize("is_sampled", [False, True])
+def test_lists_are_those_that_torch_writes(
+    monkeypatch: pytest.MonkeyPatch, is_sampled: bool
+) -> None:
+    model, g = start(2), generator(1, "prompts")
+    prompts = torch.randint(SHAPE.d_vocab, (1, 300, 4), generator=g)
+    uniforms = torch.rand(300, 5, generator=g, dtype=torch.float64) if is_sampled else None
+    fast = model.generate(prompts, 5, uniforms, temperature=0.7)
+    monkeypatch.setattr(stack, "MIN_KERNEL_ROWS", 10**9)
+    assert torch.equal(fast, model.generate(prompts, 5, uniforms, temperature=0.7))
+    assert len(fast.unique()) > 3
 
 
 @needs_compiler
