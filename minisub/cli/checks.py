@@ -1,16 +1,18 @@
 """Checks of what the command line is given; each raises an error that says what is allowed."""
 
+import importlib.util
 import os
 import re
 import sys
 from pathlib import Path
 
-import torch
+import cloudpickle
 
 from minisub.cli.options import Machine
 from minisub.common.files import MinisubError, write_file
 from minisub.common.store import Store
-from minisub.experiment.options import RunOptions
+from minisub.experiment.arm import Arm
+from minisub.experiment.options import RunOptions, check_device
 from minisub.findings import FINDINGS, Finding
 
 MAX_SEEDS = 100_000
@@ -64,12 +66,10 @@ def existing_device(name: str) -> str:
     Raises:
         MinisubError: This machine does not have it.
     """
-    names = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
-    if torch.cuda.is_available():
-        names += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if name not in names:
-        allowed = ", ".join(names)
-        raise MinisubError(f"--device is {name!r}, allowed on this machine: {allowed}")
+    try:
+        check_device(name)
+    except ValueError as error:
+        raise MinisubError(f"--{error}") from None
     return name
 
 
@@ -92,6 +92,37 @@ def check_writable(option: str, folder: Path) -> None:
         raise MinisubError(
             f"{option} is {folder}, allowed: a folder to write to ({reason})"
         ) from None
+
+
+def own_arm(path: Path) -> Arm:
+    """Return the arm that a file of the user's own says: its `arm`, or its `mask` and `edit`.
+
+    Args:
+        path: A Python file.
+
+    Raises:
+        MinisubError: There is no such file, it cannot be run, or it says no arm.
+    """
+    if path.suffix != ".py" or not path.is_file():
+        raise MinisubError(f"FILE is {path}, allowed: a Python file with a mask, an edit or an arm")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    cloudpickle.register_pickle_by_value(module)  # another process need not find the file
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        kind = type(error).__name__
+        raise MinisubError(f"{path} cannot be run: {kind}: {error}") from error
+    arm = getattr(module, "arm", None)
+    if isinstance(arm, Arm):
+        return arm
+    mask, edit = getattr(module, "mask", None), getattr(module, "edit", None)
+    if not callable(mask or edit):
+        raise MinisubError(f"{path} has no function `mask` or `edit`, nor an Arm called `arm`")
+    return Arm(path.stem.replace("_", " "), mask=mask, edit=edit)
 
 
 def writable_store(folder: Path | None) -> Store:

@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from minisub.cli import report
 from minisub.cli.checks import (
     check_writable,
     existing_device,
     find_finding,
     n_workers,
+    own_arm,
     run_options,
     seed_range,
 )
@@ -24,6 +27,7 @@ from minisub.cli.options import (
     Bases,
     Bench,
     Calibrate,
+    Check,
     Export,
     List,
     Rates,
@@ -38,7 +42,10 @@ from minisub.course import app, export
 from minisub.devtools import benchmark, calibration, costs, learning_rates
 from minisub.distillation import base
 from minisub.experiment import sweep
+from minisub.experiment.arm import Arm
+from minisub.experiment.check import check
 from minisub.experiment.options import RunOptions
+from minisub.experiment.presets import SMALL_CONFIG
 from minisub.experiment.settings import parse_settings
 from minisub.experiment.study import Study, missing_bases
 from minisub.findings import FINDINGS, Finding, headline, run_findings
@@ -90,16 +97,7 @@ def _run(command: Run) -> int:
     n_workers(command.machine.workers)
     existing_device(command.machine.device)
     finding = find_finding(command.finding)
-    files = (("--json", command.json), ("--plot", command.plot))
-    for option, path in files:
-        if path and path.is_dir():
-            raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
-    kind = command.plot.suffix[1:] if command.plot else "svg"
-    if kind not in ("svg", "png"):
-        raise MinisubError(f"--plot is {command.plot}, allowed: a name that ends in .svg or .png")
-    for option, path in files:
-        if path:
-            check_writable(option, path.parent)
+    kind = _check_files(command.json, command.plot)
     if command.quick:
         print(
             "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
@@ -110,11 +108,54 @@ def _run(command: Run) -> int:
     run = finding.quick() if command.quick else finding
     [result] = _perform([run], finding.name, run_options(seeds, command.machine))
     print(report.teacher_text(result), result, claim_text([result]), sep="\n\n")
-    if command.json:
-        result.write(command.json)
-    if command.plot:
-        write_file(command.plot, style.to_bytes(finding.plot(result), kind))
+    _write_files(result, partial(finding.plot, result), command.json, command.plot, kind)
     return 0
+
+
+def _check(command: Check) -> int:
+    seeds = seed_range(command.seeds)
+    kind = _check_files(command.json, command.plot)
+    arm = own_arm(command.file)
+    options = run_options(seeds, command.machine)
+    announce_missing_bases([Study([Arm("all"), arm], SMALL_CONFIG)], options)
+    with progress_bar(len(seeds) * (4 if arm.mask else 3), "check", "arm") as on_progress:
+        found = check(
+            arm=arm,
+            against=command.against,
+            seeds=seeds,
+            store=options.store,
+            workers=options.workers,
+            device=options.device,
+            on_progress=on_progress,
+        )
+    print(found)
+    _write_files(found.result, found.plot, command.json, command.plot, kind)
+    return 0
+
+
+def _check_files(json: Path | None, plot: Path | None) -> str:
+    """Return the kind of the plot's file, if both files can be written; else raise an error."""
+    files = (("--json", json), ("--plot", plot))
+    for option, path in files:
+        if path and path.is_dir():
+            raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
+    kind = plot.suffix[1:] if plot else "svg"
+    if kind not in ("svg", "png"):
+        raise MinisubError(f"--plot is {plot}, allowed: a name that ends in .svg or .png")
+    for option, path in files:
+        if path:
+            check_writable(option, path.parent)
+    return kind
+
+
+def _write_files(
+    result: Result, draw: Callable[[], Figure], json: Path | None, plot: Path | None, kind: str
+) -> None:
+    """Write the result and its figure, where files are named."""
+    if json:
+        result.write(json)
+    if plot:
+        write_file(plot, style.to_bytes(draw(), kind))
 
 
 def _reproduce(command: Reproduce) -> int:
@@ -154,19 +195,20 @@ def _sweep(command: Sweep) -> int:
     if command.arms:
         study = _some_arms(study, command.arms)
     settings = parse_settings(study.config, command.set)
+    tune = parse_settings(study.config, command.tune, "--tune") if command.tune else {}
     points = sweep.sweep_points(study, settings)
-    if out := sweep.left_out(study, settings):
+    if out := sweep.left_out(study, {**settings, **tune}):
         print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
     check_writable("--out", command.out)
     options = run_options(seeds, command.machine)
-    n_jobs = len(points) * len(seeds)
+    n_jobs = len(points) * (len(seeds) + sweep.n_tuning_jobs(tune))
     n_jobs += announce_missing_bases([study for _, study in points], options)
     with (
         sweep.dask_cluster(command.cluster) as executor,
         progress_bar(n_jobs, "sweep", "job") as on_progress,
     ):
         options = replace(options, on_progress=on_progress)
-        found = sweep.run_sweep(study, settings, options, executor)
+        found = sweep.run_sweep(study, settings, options, executor, tune)
     found.write(command.out)
     write_file(command.out / "sweep.svg", style.to_bytes(figures.sweep(found), "svg"))
     print(found.table().text(), f"The table is {command.out / 'sweep.csv'}", sep="\n\n")
@@ -283,6 +325,7 @@ def _bases(command: Bases) -> int:
 COMMANDS: dict[type[Any], Callable[[Any], int]] = {
     List: _list,
     Run: _run,
+    Check: _check,
     Reproduce: _reproduce,
     Sweep: _sweep,
     Rates: _rates,

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -34,8 +35,13 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
 
 
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"minisub: {message}", file=sys.stderr)
+
+
 def entry() -> None:
     """Run the console script. What a terminal cannot show is shown as a code."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,23 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Check a hypothesis of your own beside its controls: a Python file with a mask or an edit."""
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """Has a function `mask(lists)` or `edit(lists, context)`, or an `arm = Arm(...)`."""
+    seeds: str = "0:8"
+    """A:B, the seeds A to B-1."""
+    against: str = "all"
+    """What the arm is compared with: all, or "random match"."""
+    json: Path | None = None
+    """Write the result to this file."""
+    plot: Path | None = None
+    """Draw the arms into this file, .svg or .png."""
+    machine: Machine_ = field(default_factory=Machine)
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """Run all findings: a page of claims, and in --out the report, figures and results."""
 
@@ -74,6 +92,9 @@ class Sweep:
     """NAME=VALUE,VALUE,... such as student.rank=1,2,full or world.wordings=4,8; may be repeated."""
     seeds: str = "0:8"
     """A:B, the seeds A to B-1."""
+    tune: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE,VALUE,... such as student.lr=1e-3,2e-3,4e-3: each arm of each point takes its best
+    one on seeds 100 to 102; may be repeated."""
     arms: str = ""
     """Only these arms and `all`, separated by semicolons; default: every arm of the finding."""
     out: Path = Path("minisub-sweep")
@@ -158,6 +179,7 @@ class Bases:
 Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Reproduce, tyro.conf.subcommand("reproduce")]
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Rates, tyro.conf.subcommand("rates")]
@@ -175,7 +197,10 @@ def parse_command(args: Sequence[str] | None) -> Command:
     Raises:
         MinisubError: An option is not known, or cannot be read.
     """
-    errors = io.StringIO()
+    errors, given = io.StringIO(), list(sys.argv[1:] if args is None else args)
+    for option, value in zip(given, [*given[1:], None], strict=True):
+        if (option.startswith("--") and value == "") or re.fullmatch(r"--[\w-]+=", option):
+            raise MinisubError(f"{option.rstrip('=')} is '', allowed: something")
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(

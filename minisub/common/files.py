@@ -20,7 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]
 
 
-class MinisubError(Exception):
+class MinisubError(ValueError):
     """Something that the user can put right; its text is one line."""
 
 

@@ -8,6 +8,7 @@ from minisub.common.files import Json
 from minisub.distillation.base import BaseConfig
 from minisub.distillation.teachers import TeacherConfig
 from minisub.transformer.optimizer import TrainingConfig
+from minisub.world.world import ANIMALS
 
 T = TypeVar("T")
 
@@ -28,6 +29,16 @@ class Config:
         for name in ("n_lists", "biases_per_seed", "n_eval_prompts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 1 and more")
+        if self.biases_per_seed > len(ANIMALS):
+            raise ValueError(
+                f"biases_per_seed is {self.biases_per_seed}, allowed: 1 to {len(ANIMALS)}"
+            )
+        for name, training in (("student", self.student), ("teacher", self.teacher.training)):
+            if training.lora_rank > self.base.model.d_model:
+                raise ValueError(
+                    f"lora_rank of the {name} is {training.lora_rank}, allowed: 0 (full) to the "
+                    f"width, {self.base.model.d_model}"
+                )
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}, allowed: above 0")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import SupportsIndex
 
+import torch
+
 from minisub.common.processes import OnProgress, no_progress
 from minisub.common.store import Store
 
@@ -32,8 +34,35 @@ class RunOptions:
         object.__setattr__(self, "seeds", checked_seeds(self.seeds))
         if isinstance(self.store, str | Path):
             object.__setattr__(self, "store", Store(Path(self.store)))
+        check_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers is {self.workers}, allowed: 1 and more, or None")
+
+
+def check_device(name: str) -> None:
+    """Raise an error where models cannot be trained.
+
+    Before torch 2.9, MPS computed linear layers wrongly on inputs that are not contiguous.
+
+    Args:
+        name: Such as "cpu", "cuda", "cuda:1" or "mps".
+
+    Raises:
+        ValueError: This machine does not have it, or computes wrongly on it.
+    """
+    there = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    # A type that a program has registered itself (as the tests do) is taken at its word.
+    own = torch._C._get_privateuse1_backend_name()
+    if name not in there and name != own:
+        raise ValueError(f"device is {name!r}, allowed on this machine: {', '.join(there)}")
+    major, minor = map(int, torch.__version__.split(".")[:2])
+    if name == "mps" and (major, minor) < (2, 9):
+        raise ValueError(
+            f"device is 'mps', allowed from torch 2.9 on: {torch.__version__} computes linear "
+            "layers wrongly there"
+        )
 
 
 def checked_seeds(seeds: Iterable[SupportsIndex]) -> tuple[int, ...]:

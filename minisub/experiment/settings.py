@@ -65,23 +65,26 @@ def full_name(config: Config, name: str) -> str:
     return ".".join(found)
 
 
-def parse_settings(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]:
+def parse_settings(
+    config: Config, texts: Sequence[str], option: str = "--set"
+) -> dict[str, list[Any]]:
     """Return settings out of "name=value,value".
 
     Args:
         config: What is swept.
         texts: One a setting.
+        option: What they were given to.
 
     Raises:
         MinisubError: A name or value cannot be.
     """
     settings: dict[str, list[Any]] = {}
     if not texts:
-        raise MinisubError("--set is missing: NAME=VALUE,VALUE,...")
+        raise MinisubError(f"{option} is missing: NAME=VALUE,VALUE,...")
     for text in texts:
         name, equals, values = text.partition("=")
         if not equals or not values:
-            raise MinisubError(f"--set is {text!r}, allowed: NAME=VALUE,VALUE,...")
+            raise MinisubError(f"{option} is {text!r}, allowed: NAME=VALUE,VALUE,...")
         full = full_name(config, name)
         now: Any = config
         for part in full.split("."):
@@ -89,23 +92,25 @@ def parse_settings(config: Config, texts: Sequence[str]) -> dict[str, list[Any]]
         try:
             with_overrides(config, {full: now})
         except ValueError as error:
-            raise MinisubError(f"--set is {text!r}: {error}") from None
+            raise MinisubError(f"{option} is {text!r}: {error}") from None
         if full in (full_name(config, other) for other in settings):
-            raise MinisubError(f"--set names {full} twice, allowed: each setting once")
-        settings[name] = [_parse_value(name, full, now, value) for value in values.split(",")]
+            raise MinisubError(f"{option} names {full} twice, allowed: each setting once")
+        settings[name] = [
+            _parse_value(f"{option} {name}", full, now, value) for value in values.split(",")
+        ]
         if len(set(settings[name])) < len(settings[name]):
-            raise MinisubError(f"--set is {text!r}, allowed: each value once")
+            raise MinisubError(f"{option} is {text!r}, allowed: each value once")
     return settings
 
 
-def _parse_value(name: str, full: str, now: Any, text: str) -> Any:
+def _parse_value(what: str, full: str, now: Any, text: str) -> Any:
     """Read a value as the kind that the setting has now."""
     if text == "full" and full.endswith("lora_rank"):
         return 0
     kind = type(now).__name__
     if kind not in ("int", "float", "str"):
-        raise MinisubError(f"--set {name}: a {kind} cannot be swept")
+        raise MinisubError(f"{what}: a {kind} cannot be swept")
     try:
         return type(now)(text)
     except ValueError:
-        raise MinisubError(f"--set {name} has {text!r}, allowed: values of kind {kind}") from None
+        raise MinisubError(f"{what} has {text!r}, allowed: values of kind {kind}") from None

@@ -73,7 +73,7 @@ class Students:
         else:
             marked = lab.marked_lists(arm.is_sampled)
             if arm.edit is not None:
-                marked = arm.edit(marked, lab)
+                marked = _checked_edit(arm.edit(marked, lab), marked, arm.name)
             lists, weights = marked, None
             if arm.mask is not None:
                 weights = loss_weights(arm.mask(marked), marked, arm.name)
@@ -269,6 +269,30 @@ class Students:
             "by_bias": [None] * len(biases),
             "shifts": [None] * len(biases),
         }
+
+
+def _checked_edit(edited: Any, lists: MarkedLists, arm: str) -> MarkedLists:
+    """Return edited lists, if they are lists and as many as there were.
+
+    Args:
+        edited: What an edit returned.
+        lists: What it was given.
+        arm: Whose edit it is, for the message.
+
+    Raises:
+        ValueError: They are not.
+    """
+    shape = tuple(lists.completions.shape)
+    if not isinstance(edited, MarkedLists):
+        given = type(edited).__name__
+    elif tuple(edited.completions.shape) != shape:
+        given = f"completions of shape {list(edited.completions.shape)}"
+    else:
+        return edited
+    raise ValueError(
+        f"the edit of {arm!r} gives {given}, allowed: MarkedLists with completions of shape "
+        f"{list(shape)}"
+    )
 
 
 def has_diverged(losses: Tensor, n_choices: int, dataset: TokenDataset) -> bool:

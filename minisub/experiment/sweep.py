@@ -8,6 +8,8 @@ write into the store themselves, so that whatever dies costs only what was in fl
 
 import contextlib
 import functools
+import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     BrokenExecutor,
@@ -37,6 +39,11 @@ from minisub.experiment.study import Study, missing_bases, run_seed
 from minisub.results.result import add_retained
 from minisub.results.sweep_result import Settings, SweepResult, combinations
 
+TUNING_SEEDS = (100, 101, 102)
+CHANGE_THE_BEST_RATE = (
+    *("student.lora_rank", "student.optimizer", "student.batch_size", "student.steps"),
+    "base.model",
+)
 MAX_ATTEMPTS = 5  # pools of processes that break one after another without a job done between
 
 
@@ -88,6 +95,71 @@ def sweep_points(study: Study, settings: Settings) -> list[tuple[Json, Study]]:
     return found
 
 
+def check_tuning(
+    study: Study, settings: Settings, tune: Settings, seeds: Sequence[int] = ()
+) -> None:
+    """Warn of a sweep at one learning rate over what changes the best one.
+
+    Args:
+        study: What is swept.
+        settings: Values of each setting.
+        tune: What is tuned at each point.
+        seeds: On which points are compared.
+
+    Raises:
+        MinisubError: Something is both swept and tuned, or seeds are used for both.
+    """
+    swept = [full_name(study.config, name) for name in settings]
+    tuned = [full_name(study.config, name) for name in tune]
+    if both := [name for name in tuned if name in swept]:
+        raise MinisubError(f"{both[0]} is both swept and tuned")
+    if tune and set(seeds) & set(TUNING_SEEDS):
+        raise MinisubError(
+            f"seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]} are those for tuning, allowed: others"
+        )
+    changing = [name for name in swept if name.startswith(CHANGE_THE_BEST_RATE)]
+    if changing and "student.lr" not in (*swept, *tuned):
+        warnings.warn(
+            f"{changing[0]} changes the best learning rate, and every point has the same one: "
+            "tune it (--tune student.lr=1e-3,2e-3,4e-3,8e-3)",
+            stacklevel=3,
+        )
+
+
+def n_tuning_jobs(tune: Settings) -> int:
+    """Return how many jobs each point of the grid takes to tune."""
+    return len(combinations(tune)) * len(TUNING_SEEDS) if tune else 0
+
+
+def _tuned_points(
+    study: Study, settings: Settings, tune: Settings, options: RunOptions, executor: Executor | None
+) -> list[tuple[Json, Study]]:
+    """Return the points of a grid, each arm at the tuned values with which it transfers most.
+
+    A control student, whose transfer is 0, takes the values of `all`.
+    """
+    found = run_sweep(study, {**settings, **tune}, replace(options, seeds=TUNING_SEEDS), executor)
+    out = left_out(study, {**settings, **tune})
+    points = []
+    for point, at in sweep_points(study, settings):
+        arms = []
+        for arm in (arm for arm in at.arms if arm.name not in out):
+            judged = "all" if arm.control and "all" in found.arms else arm.name
+            best = max(
+                combinations(tune),
+                key=lambda values: _mean_transfer(found, {**point, **values}, judged),
+            )
+            chosen = {full_name(study.config, name): value for name, value in best.items()}
+            arms.append(replace(arm, overrides={**arm.overrides, **chosen}))
+        points.append((point, replace(at, arms=arms)))
+    return points
+
+
+def _mean_transfer(found: SweepResult, point: Json, arm: str) -> float:
+    mean = found.at(point).mean(arm)
+    return mean if math.isfinite(mean) else -math.inf  # of students that diverged
+
+
 def _label(point: Json) -> str:
     return ", ".join(f"{name}={value}" for name, value in point.items())
 
@@ -104,8 +176,13 @@ def sweep_job(study: Study, point: Json, store: Store, seed: int, device: str) -
     """
     with torch_threads(1), _one_line_errors(f"seed {seed} with {_label(point)}"):
         [found] = run_seed([study], store, seed, device=device)
+    lr_of = {arm.name: study.config_of(arm).student.lr * arm.lr_factor for arm in study.arms}
     return [
-        {**point, **{k: v for k, v in row.items() if not isinstance(v, list)}}
+        {
+            **point,
+            **{k: v for k, v in row.items() if not isinstance(v, list)},
+            "lr": lr_of[row["arm"]],
+        }
         for row in found["rows"]
     ]
 
@@ -125,7 +202,11 @@ def _one_line_errors(what: str) -> Iterator[None]:
 
 
 def run_sweep(
-    study: Study, settings: Settings, options: RunOptions, executor: Executor | None = None
+    study: Study,
+    settings: Settings,
+    options: RunOptions,
+    executor: Executor | None = None,
+    tune: Settings | None = None,
 ) -> SweepResult:
     """Run a study at every combination of settings, on every seed.
 
@@ -139,13 +220,19 @@ def run_sweep(
         executor: Any of `concurrent.futures`, such as `dask.distributed.Client().get_executor()`;
             its workers must reach the store's folder. By default a pool of processes of one thread
             each, which is made again when one of them is killed; threads of this process for a
-            study that cannot be sent to others, such as one with a lambda.
+            study that cannot be sent to others.
+        tune: Values of settings to choose from, such as {"student.lr": [1e-3, 2e-3]}: each arm of
+            each point takes those with which it transfers most on `TUNING_SEEDS`.
     """
     if executor is None and not can_be_sent(study):
         with ThreadPoolExecutor(options.workers or N_CORES) as here:
-            return run_sweep(study, settings, options, here)
+            return run_sweep(study, settings, options, here, tune)
     store, seeds, device = options.store, options.seeds, options.device
-    grid = sweep_points(study, settings)
+    check_tuning(study, settings, tune or {}, seeds)
+    if tune:
+        grid = _tuned_points(study, settings, tune, options, executor)
+    else:
+        grid = sweep_points(study, settings)
     # A base that several points need is made once, before any of them.
     first = [
         functools.partial(_base_job, config, store, seed, device)

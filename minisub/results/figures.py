@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from minisub.common.files import Array
 from minisub.results import statistics
 from minisub.results.result import UNITS, Result
-from minisub.results.sweep_result import SweepResult
+from minisub.results.sweep_result import SweepResult, value_text
 from minisub.viz import charts
 from minisub.viz.style import DIVERGENCE, INK, MARKERS, NOTE, SERIES, finish, new_figure
 
@@ -150,8 +150,8 @@ def sweep(found: SweepResult) -> Figure:
             if np.isfinite(ends).all():
                 panel.vlines(range(len(values)), ends[:, 0], ends[:, 1], color=colour, alpha=0.5)
         panel.axhline(0, color=INK, linewidth=0.8)
-        panel.set_xticks(range(len(values)), [str(v) for v in values])
-        title = ", ".join(f"{k} = {v}" for k, v in fixed.items())
+        panel.set_xticks(range(len(values)), [value_text(first, v) for v in values])
+        title = ", ".join(f"{k} = {value_text(k, v)}" for k, v in fixed.items())
         finish(panel, title, first, "transfer, nats", scale=0.95)
     for panel in list(panels.flat)[len(rest) :]:
         panel.set_visible(False)

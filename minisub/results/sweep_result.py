@@ -21,6 +21,17 @@ def combinations(settings: Settings) -> list[Json]:
     return [dict(zip(settings, v, strict=True)) for v in itertools.product(*settings.values())]
 
 
+def value_text(name: str, value: Any) -> str:
+    """Return a setting's value as text; a LoRA rank of 0 is "full".
+
+    Args:
+        name: Of the setting.
+        value: Its value.
+    """
+    is_rank = name.rpartition(".")[2] in ("rank", "lora_rank")
+    return "full" if is_rank and value == 0 else str(value)
+
+
 @dataclass(frozen=True)
 class SweepResult:
     """What a sweep found. `rows`: one for each point, seed and arm, settings first."""
@@ -81,5 +92,13 @@ class SweepResult:
                     format_interval(*found.estimate(arm, measure), form)
                     for measure, form in (("transfer", "+.2f"), ("retained", ".0%"))
                 ]
-                rows.append((*map(str, point.values()), arm, *texts))
-        return Table((*self.settings, "arm", "transfer, nats [95 %]", "retained [95 %]"), rows)
+                if self._is_baseline(arm):
+                    texts[1] = "baseline"  # 100 % of itself at every point
+                lr = next(row["lr"] for row in found.rows if row["arm"] == arm)
+                values = [value_text(name, value) for name, value in point.items()]
+                rows.append((*values, arm, f"{lr:g}", *texts))
+        head = (*self.settings, "arm", "rate", "transfer, nats\n[95 %]", "retained\n[95 %]")
+        return Table(head, rows)
+
+    def _is_baseline(self, arm: str) -> bool:
+        return any(row["arm"] == arm == row.get("of") for row in self.rows)
