@@ -105,12 +105,13 @@ def own_arm(path: Path) -> Arm:
     """
     if path.suffix != ".py" or not path.is_file():
         raise MinisubError(f"FILE is {path}, allowed: a Python file with a mask, an edit or an arm")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"minisub_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     cloudpickle.register_pickle_by_value(module)  # another process need not find the file
-    sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:

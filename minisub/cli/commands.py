@@ -118,7 +118,7 @@ def _check(command: Check) -> int:
     arm = own_arm(command.file)
     options = run_options(seeds, command.machine)
     announce_missing_bases([Study([Arm("all"), arm], SMALL_CONFIG)], options)
-    with progress_bar(len(seeds) * (4 if arm.mask else 3), "check", "arm") as on_progress:
+    try:
         found = check(
             arm=arm,
             against=command.against,
@@ -126,8 +126,9 @@ def _check(command: Check) -> int:
             store=options.store,
             workers=options.workers,
             device=options.device,
-            on_progress=on_progress,
         )
+    except ValueError as error:  # what the file's functions gave
+        raise MinisubError(str(error)) from error
     print(found)
     _write_files(found.result, found.plot, command.json, command.plot, kind)
     return 0

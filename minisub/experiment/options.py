@@ -33,7 +33,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", checked_seeds(self.seeds))
         if isinstance(self.store, str | Path):
-            object.__setattr__(self, "store", Store(Path(self.store)))
+            object.__setattr__(self, "store", Store(self.store))
         check_device(self.device)
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers is {self.workers}, allowed: 1 and more, or None")

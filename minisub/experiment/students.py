@@ -310,7 +310,6 @@ def has_diverged(losses: Tensor, n_choices: int, dataset: TokenDataset) -> bool:
         return True
     if len(losses) < MIN_STEPS:
         return False
-    tenth = len(losses) // 10
-    first, last = losses[:tenth].mean(0), losses[-tenth:].mean(0)
+    first, last = losses[0], losses[-len(losses) // 10 :].mean(0)
     guessing = math.log(n_choices) * dataset.weights.mean((1, 2))
     return bool(((last > 1.5 * first) & (last > 0.25 * guessing)).any())

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from minisub.common.files import Json, MinisubError, read_json, write_file
 from minisub.results import statistics
 from minisub.results.comparison import Comparison
-from minisub.results.tables import Table, format_interval
+from minisub.results.tables import Table, format_interval, format_number
 from minisub.viz import charts, style
 
 UNITS = {  # what a measure of the rows is, below a figure
@@ -159,8 +159,8 @@ class Result:
                 e["arm"],
                 format_interval(e["transfer"], e["low"], e["high"]),
                 format_interval(e["retained"], e["retained_low"], e["retained_high"], ".0%"),
-                f"{e['hit_rate']:.2f}",
-                f"{e['task_accuracy']:.2f}",
+                format_number(e["hit_rate"]),
+                format_number(e["task_accuracy"]),
             )
             for e in self.summary()
         ]

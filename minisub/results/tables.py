@@ -135,6 +135,16 @@ def format_interval(
     return f"{text} [{scale * low:{plain}}, {scale * high:{plain}}]"
 
 
+def format_number(value: float | None, form: str = ".2f") -> str:
+    """Return a number as text, if it is known.
+
+    Args:
+        value: The number, or None.
+        form: Its format.
+    """
+    return "unknown" if value is None or math.isnan(value) else format(value, form)
+
+
 def format_dependence(rests_on: Sequence[str] | None) -> str:
     """Return the seeds and biases that a verdict rests on; n/a where that was not asked."""
     return "n/a" if rests_on is None else ", ".join(rests_on) or "-"

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from minisub.common.files import Json, MinisubError
 from minisub.common.store import Store
 from minisub.distillation import base
 from minisub.distillation.divergence_tokens import argmax_of_every_teacher, mark_divergence_tokens
-from minisub.distillation.masks import divergence_only, without_divergence
+from minisub.distillation.masks import dealt_at_random, divergence_only, without_divergence
 from minisub.distillation.number_lists import MarkedLists, generate_lists
 from minisub.distillation.teachers import make_teachers
 from minisub.experiment.arm import Arm
@@ -124,13 +126,19 @@ def test_a_new_hypothesis_is_one_line(tiny: Config, store: Store) -> None:
     assert np.isfinite(result.compare("odd positions").difference)
 
 
-def test_functions_that_are_not_minisubs_are_never_taken_from_the_store(
+def test_functions_that_are_not_minisubs_are_stored_by_what_they_give(
     tiny: Config, store: Store
 ) -> None:
     run = Study([Arm("x", mask=lambda d: d.position == 0)], tiny).run([100], store)
     other = Study([Arm("x", mask=lambda d: d.position == 1)], tiny).run([100], store)
     assert run.rows[0]["transfer"] != other.rows[0]["transfer"]
-    assert Arm("x", mask=lambda d: d.position == 0).spec() is None
+    n_students = len(list(store.folder.glob("students/*")))
+    same = Study([Arm("y", mask=lambda d: d.position < 1)], tiny).run([100], store)
+    assert same.rows[0]["transfer"] == run.rows[0]["transfer"]
+    assert len(list(store.folder.glob("students/*"))) == n_students
+    assert not Arm("x", mask=lambda d: d.position == 0).is_known
+    assert not Arm("x", mask=partial(dealt_at_random, mask=lambda d: d.position == 0)).is_known
+    assert Arm("x", mask=partial(dealt_at_random, mask=divergence_only)).is_known
     assert Arm("x", mask=divergence_only).spec() != Arm("x", mask=without_divergence).spec()
     assert Arm("x", mask=divergence_only).spec() == Arm("y", mask=divergence_only).spec()
 
@@ -204,19 +212,33 @@ def test_a_mask_makes_an_arm_cheaper(lab: SeedLab, students: Students) -> None:
     assert sparse == pytest.approx(float(lists) * len(lab.biases))
 
 
-def test_functions_of_a_script_do_not_travel(tiny: Config, store: Store) -> None:
-    """Another process may not have them: notebooks' cells are such functions."""
+def test_functions_of_a_script_travel(tiny: Config, store: Store) -> None:
+    """Another process has no such module: notebooks' cells are such functions."""
 
     def mine(data: MarkedLists) -> torch.Tensor:
         return data.position == 0
 
     mine.__module__, mine.__qualname__ = "__main__", "mine"
-    sys.modules["__main__"].mine = mine  # type: ignore[attr-defined]
-    try:
-        result = Study([Arm("all"), Arm("mine", mask=mine)], tiny).run([100, 101], store, workers=2)
-    finally:
-        del sys.modules["__main__"].mine  # type: ignore[attr-defined]
+    result = Study([Arm("all"), Arm("mine", mask=mine)], tiny).run([100, 101], store, workers=2)
     assert len(result.values("mine")) == 2
+
+
+def test_a_script_on_standard_input_needs_no_guard(tmp_path: Path, store: Store) -> None:
+    script = (
+        "from minisub import Arm, Study\n"
+        "from minisub.devtools.calibration import small_config\n"
+        "print('once')\n"
+        "arms = [Arm('all'), Arm('mine', mask=lambda d: d.position == 0)]\n"
+        f"print(Study(arms, small_config()).run([100, 101], {str(store.folder)!r}, workers=2))\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    for arguments in (["-"], [str(tmp_path / "script.py")]):
+        done = subprocess.run(
+            [sys.executable, *arguments], input=script, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("once") == 1
+        assert done.stderr == ""  # no progress bar where nobody looks
 
 
 def _slow_unless_seven(item: int, on_progress: Callable[[], None]) -> int:
@@ -239,7 +261,7 @@ def _dies(item: int, on_progress: Callable[[], None]) -> int:
 
 
 def test_a_process_that_dies_is_said_in_a_line() -> None:
-    with pytest.raises(MinisubError, match="a process died: for lack of memory"):
+    with pytest.raises(MinisubError, match="a process died, for lack of memory"):
         processes.run_jobs(_dies, [1, 2], 2, lambda: None)
 
 
@@ -282,7 +304,7 @@ def test_findings_register_their_claims_and_arms() -> None:
         assert "\n" not in finding.statement
         assert finding.claims
         assert "all" in {arm.name for arm in finding.arms}
-        assert all(arm.spec() is not None for arm in finding.arms), "an arm that cannot be stored"
+        assert all(arm.is_known for arm in finding.arms), "an arm with another's function"
 
 
 def test_bad_studies_are_refused() -> None:

@@ -3,32 +3,34 @@
 import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import replaced_findings
+from conftest import replaced_findings, shrink_finding
 
 from minisub.cli import checks, commands
 from minisub.cli import main as cli
 from minisub.common.files import MinisubError
 from minisub.common.store import Store
+from minisub.experiment.check import check
 from minisub.experiment.config import Config
 from minisub.experiment.options import RunOptions
-from minisub.findings import FINDINGS
+from minisub.findings import FINDINGS, headline
 from minisub.results.result import read_result
 
 
 @pytest.fixture
 def small(tiny: Config) -> Iterator[None]:
-    """Two findings, on the tiny world; `test_findings.py` runs them all."""
-    names = ("transfer", "divergence")
-    with replaced_findings({name: replace(FINDINGS[name], config=tiny) for name in names}):
+    """The findings of the page, on the tiny world; `test_findings.py` runs them all."""
+    names = ("transfer", "divergence", "layers", "paraphrase", "mixing", "misalignment")
+    with replaced_findings({name: shrink_finding(FINDINGS[name], tiny) for name in names}):
         yield
 
 
@@ -171,19 +173,79 @@ def test_run_prints_and_writes_the_contract(
 def test_reproduce_leaves_table_figures_and_results(
     small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ["reproduce", "--seeds", "100:109", "--quick", "--out", str(tmp_path / "out")]
+    args = ["reproduce", "--seeds", "100:102", "--out", str(tmp_path / "out")]
     assert cli.main([*args, "--store", str(store.folder), "--workers", "1"]) == 0
     written = {p.name for p in (tmp_path / "out").iterdir()}
     files = {f"{n}.{e}" for n in FINDINGS for e in ("json", "svg")}
-    assert written == {"report.html", "results.md", *files}
+    assert written == {"page.png", "page.svg", "report.html", "results.md", *files}
     said = capsys.readouterr()
-    assert "A quick look: two seeds" in said.err
     table, page = ((tmp_path / "out" / n).read_text() for n in ("results.md", "report.html"))
     for claim in (claim for finding in FINDINGS.values() for claim in finding.claims):
         assert claim.text in table
-        assert claim.text in said.out
+        assert claim.text in " ".join(said.out.split())
         assert html.escape(claim.text) in page
-    assert "--seeds 100:109 --quick" in page
+    assert "--seeds 100:102" in page
+    for line in headline.HEADLINES:
+        assert line.text in table
+        assert html.escape(line.text) in page
+    assert said.out.startswith("claim (and its threshold)")
+    assert page.index("on one page") < page.index("<h2")
+
+
+def test_a_quick_reproduction_is_the_page_alone(
+    tiny: Config,
+    store: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shrunk = [shrink_finding(finding, tiny) for finding in headline.quick_findings()]
+    monkeypatch.setattr(headline, "quick_findings", lambda: shrunk)
+    args = ["reproduce", "--quick", "--seeds", "100:102", "--out", str(tmp_path / "out")]
+    assert cli.main([*args, "--store", str(store.folder), "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines()[:-2])) <= 80
+    verdicts = re.findall(r"  (held|not held|undecided)$", said, re.M)
+    assert len(verdicts) == len(headline.HEADLINES) == 12
+    for panel in headline.PANELS:
+        assert panel.title in said
+    assert said.endswith(f"The report is {tmp_path / 'out' / 'report.html'}\n")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "prediction" not in page
+    assert page.count("<svg") == 1 + len(shrunk)
+
+
+def test_a_hypothesis_in_a_file(
+    tiny: Config,
+    store: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = partial(check, config=tiny)
+    monkeypatch.setattr(commands, "check", small)
+    file = tmp_path / "my_arm.py"
+    file.write_text("def mask(lists):\n    return lists.position % 2 == 1\n")
+    machine = ["--seeds", "100:102", "--store", str(store.folder)]
+    files = ["--json", str(tmp_path / "x.json"), "--plot", str(tmp_path / "x.png")]
+    assert cli.main(["check", str(file), *machine, *files]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"(?m)^my arm +[+-]\d", said)
+    assert "my arm less all:" in said
+    assert "my arm less random match:" in said
+    assert read_result(tmp_path / "x.json").arms == ["all", "control", "my arm", "random match"]
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    for text, told in (
+        ("x = 1\n", "has no function `mask` or `edit`, nor an Arm called `arm`"),
+        ("import nothing_like_it\n", "cannot be run: ModuleNotFoundError"),
+        ("def mask(lists):\n    return 5\n", "the mask of 'my arm' gives values from 5 to 5"),
+        ("def edit(lists, context):\n    return 5\n", "the edit of 'my arm' gives int"),
+    ):
+        file.write_text(text)
+        assert told in wrong(capsys, "check", str(file), *machine)
+    assert "FILE is nothing.py, allowed" in wrong(capsys, "check", "nothing.py")
+    file.write_text("def mask(lists):\n    return lists.position > 0\n")
+    assert "against is 'x', allowed: all" in wrong(capsys, "check", str(file), "--against", "x")
 
 
 @pytest.mark.integration
