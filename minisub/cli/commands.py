@@ -4,13 +4,11 @@ import re
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from minisub.cli import report
 from minisub.cli.checks import (
@@ -35,6 +33,7 @@ from minisub.cli.options import (
     Run,
     Sweep,
 )
+from minisub.cli.running import announce_missing_bases, checked_files, perform, write_files
 from minisub.common import processes
 from minisub.common.files import Json, MinisubError, write_file
 from minisub.common.progress import progress_bar
@@ -44,13 +43,11 @@ from minisub.distillation import base
 from minisub.experiment import sweep
 from minisub.experiment.arm import Arm
 from minisub.experiment.check import check
-from minisub.experiment.options import RunOptions
 from minisub.experiment.presets import SMALL_CONFIG
 from minisub.experiment.settings import parse_settings
-from minisub.experiment.study import Study, missing_bases
-from minisub.findings import FINDINGS, Finding, headline, run_findings
+from minisub.experiment.study import Study
+from minisub.findings import FINDINGS, headline
 from minisub.results import figures
-from minisub.results.result import Result
 from minisub.results.summaries import claim_text
 from minisub.results.tables import WIDTH
 from minisub.viz import style
@@ -65,39 +62,12 @@ def _list(command: List) -> int:
     return 0
 
 
-def announce_missing_bases(studies: Sequence[Study], options: RunOptions) -> int:
-    """Say which bases have to be pretrained, and return how many.
-
-    Args:
-        studies: What is run.
-        options: Seeds and store.
-    """
-    missing = missing_bases(studies, options.seeds, options.store)
-    if missing:
-        seeds = sorted({seed for _, seed in missing})
-        named = ", ".join(map(str, seeds[:6])) + (", ..." if len(seeds) > 6 else "")
-        print(
-            f"No base yet for seed {named}: pretrained on the spot, about half a minute each "
-            f"(up to {len(missing)} in all).",
-            file=sys.stderr,
-        )
-    return len(missing)
-
-
-def _perform(findings: Sequence[Finding], what: str, options: RunOptions) -> list[Result]:
-    """Run some findings with a progress bar."""
-    announce_missing_bases([finding.study for finding in findings], options)
-    n_arms = len(options.seeds) * sum(len(finding.arms) for finding in findings)
-    with progress_bar(n_arms, what, "arm") as on_progress:
-        return run_findings(findings, replace(options, on_progress=on_progress))
-
-
 def _run(command: Run) -> int:
     seeds = seed_range(command.seeds, command.quick)
     n_workers(command.machine.workers)
     existing_device(command.machine.device)
     finding = find_finding(command.finding)
-    kind = _check_files(command.json, command.plot)
+    kind = checked_files(command.json, command.plot)
     if command.quick:
         print(
             "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
@@ -106,15 +76,15 @@ def _run(command: Run) -> int:
             file=sys.stderr,
         )
     run = finding.quick() if command.quick else finding
-    [result] = _perform([run], finding.name, run_options(seeds, command.machine))
+    [result] = perform([run], finding.name, run_options(seeds, command.machine))
     print(report.teacher_text(result), result, claim_text([result]), sep="\n\n")
-    _write_files(result, partial(finding.plot, result), command.json, command.plot, kind)
+    write_files(result, partial(finding.plot, result), command.json, command.plot, kind)
     return 0
 
 
 def _check(command: Check) -> int:
     seeds = seed_range(command.seeds)
-    kind = _check_files(command.json, command.plot)
+    kind = checked_files(command.json, command.plot)
     arm = own_arm(command.file)
     options = run_options(seeds, command.machine)
     announce_missing_bases([Study([Arm("all"), arm], SMALL_CONFIG)], options)
@@ -130,40 +100,15 @@ def _check(command: Check) -> int:
     except ValueError as error:  # what the file's functions gave
         raise MinisubError(str(error)) from error
     print(found)
-    _write_files(found.result, found.plot, command.json, command.plot, kind)
+    write_files(found.result, found.plot, command.json, command.plot, kind)
     return 0
-
-
-def _check_files(json: Path | None, plot: Path | None) -> str:
-    """Return the kind of the plot's file, if both files can be written; else raise an error."""
-    files = (("--json", json), ("--plot", plot))
-    for option, path in files:
-        if path and path.is_dir():
-            raise MinisubError(f"{option} is {path}, allowed: a file, not a folder")
-    kind = plot.suffix[1:] if plot else "svg"
-    if kind not in ("svg", "png"):
-        raise MinisubError(f"--plot is {plot}, allowed: a name that ends in .svg or .png")
-    for option, path in files:
-        if path:
-            check_writable(option, path.parent)
-    return kind
-
-
-def _write_files(
-    result: Result, draw: Callable[[], Figure], json: Path | None, plot: Path | None, kind: str
-) -> None:
-    """Write the result and its figure, where files are named."""
-    if json:
-        result.write(json)
-    if plot:
-        write_file(plot, style.to_bytes(draw(), kind))
 
 
 def _reproduce(command: Reproduce) -> int:
     seeds = seed_range(command.seeds)
     check_writable("--out", command.out)
     findings = headline.quick_findings() if command.quick else list(FINDINGS.values())
-    results = _perform(findings, "reproduce", run_options(seeds, command.machine))
+    results = perform(findings, "reproduce", run_options(seeds, command.machine))
     by_name = {result.finding: result for result in results}
     can_show = "utf" in (sys.stdout.encoding or "").lower()
     print(headline.page_text(by_name, "█" if can_show else "#"), end="\n\n")

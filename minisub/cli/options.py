@@ -198,7 +198,7 @@ def parse_command(args: Sequence[str] | None) -> Command:
         MinisubError: An option is not known, or cannot be read.
     """
     errors, given = io.StringIO(), list(sys.argv[1:] if args is None else args)
-    for option, value in zip(given, [*given[1:], None], strict=True):
+    for option, value in zip(given, [*given[1:], None], strict=False):
         if (option.startswith("--") and value == "") or re.fullmatch(r"--[\w-]+=", option):
             raise MinisubError(f"{option.rstrip('=')} is '', allowed: something")
     try:

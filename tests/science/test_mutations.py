@@ -206,7 +206,7 @@ MUTATIONS = [
     Mutation(
         "control trained on biased lists",
         "transfer",
-        "experiment/students.py: `data = self.training_data(arm, [*range(n), UNBIASED])`",
+        "experiment/students.py: `data = data or self.training_data(arm, [*range(n), UNBIASED])`",
         Claim("`all` transfers the bias, nats", arm_values("all"), low=0.4),
         biased_control,
         arms(),
