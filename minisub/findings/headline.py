@@ -4,7 +4,7 @@
 claims were tuned on seeds 100 to 107 (docs/log.md) and registered here before any other run.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ from minisub.findings.finding import Finding
 from minisub.results import figures
 from minisub.results.claims import Claim, arm_values, difference, retains
 from minisub.results.result import Result
-from minisub.results.tables import WIDTH, format_interval, text_bar, wrapped_table
+from minisub.results.tables import WIDTH, format_interval, format_number, text_bar, wrapped_table
 from minisub.viz import charts, style
 
 REWORDED = "default teachers: paraphrase"
@@ -240,7 +240,7 @@ def _bars_text(results: Results, block: str) -> str:
         top = max(1.0, *(value for _, value in bars))
         width = WIDTH - 27 - 8
         for label, value in bars:
-            text = f"{value:+.2f}" if panel.unit == "nats" else f"{value:.0%}"
+            text = format_number(value, "+.2f" if panel.unit == "nats" else ".0%")
             lines.append(f"{label:27}{text:>6}  {text_bar(value, top, width, block)}".rstrip())
         lines.append("")
     unit = "Bars: transfer in nats over the control, then shares of what the first bar has."
@@ -263,11 +263,10 @@ def page_sentence(results: Results) -> str:
     """Return the picture in a sentence, for those who cannot see it."""
     parts = []
     for panel in PANELS:
-        form: Callable[[float], str] = (
-            (lambda v: f"{v:+.2f} nats") if panel.unit == "nats" else (lambda v: f"{v:.0%}")
-        )
+        form, unit = ("+.2f", " nats") if panel.unit == "nats" else (".0%", "")
         bars = ", ".join(
-            f"{label} {form(value)}" for label, value, *_ in panel_bars(results, panel)
+            f"{label} {format_number(value, form)}{unit}"
+            for label, value, *_ in panel_bars(results, panel)
         )
         parts.append(f"{panel.title} {bars}.")
     return " ".join(parts)
@@ -285,7 +284,7 @@ def plot(results: Results) -> Figure:
         for place, (_, finding, arm) in enumerate(panel.bars):
             figures.arm_bar(axes, place, results[finding], arm, measure)
             value, *_ = results[finding].estimate(arm, measure)
-            text = f"{value:.2f}" if panel.unit == "nats" else f"{value:.0%}"
+            text = format_number(value, "+.2f" if panel.unit == "nats" else ".0%")
             charts.bar_note(axes, place, text)
         labels = [label for label, _, _ in panel.bars]
         unit = "transfer, nats over the control" if panel.unit == "nats" else "share retained"

@@ -126,23 +126,27 @@ def format_interval(
     """
     if mean is None or math.isnan(mean):
         return "unknown"
-    text = format(mean, form)
+    text = format_number(mean, form)
     if low is None or high is None or math.isnan(low):
         return f"{text} [no interval]"
     plain, scale = form.removeprefix("+"), 1
     if form.endswith("%"):  # one % sign is enough
         plain, scale = plain.removesuffix("%") + "f", 100
-    return f"{text} [{scale * low:{plain}}, {scale * high:{plain}}]"
+    ends = (format_number(scale * end, plain) for end in (low, high))
+    return f"{text} [{', '.join(ends)}]"
 
 
 def format_number(value: float | None, form: str = ".2f") -> str:
-    """Return a number as text, if it is known.
+    """Return a number as text, if it is known; what rounds to zero has no minus sign.
 
     Args:
         value: The number, or None.
         form: Its format.
     """
-    return "unknown" if value is None or math.isnan(value) else format(value, form)
+    if value is None or math.isnan(value):
+        return "unknown"
+    sign, rest = form[: form.startswith("+")], form.removeprefix("+")
+    return format(value, f"{sign}z{rest}")
 
 
 def format_dependence(rests_on: Sequence[str] | None) -> str:
