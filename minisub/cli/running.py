@@ -37,7 +37,13 @@ def announce_missing_bases(studies: Sequence[Study], options: RunOptions) -> int
 
 
 def perform(findings: Sequence[Finding], what: str, options: RunOptions) -> list[Result]:
-    """Run some findings with a progress bar."""
+    """Run some findings with a progress bar, and judge their claims.
+
+    Args:
+        findings: What is run.
+        what: Before the bar.
+        options: Seeds, store, processes, device.
+    """
     announce_missing_bases([finding.study for finding in findings], options)
     n_arms = len(options.seeds) * sum(len(finding.arms) for finding in findings)
     with progress_bar(n_arms, what, "arm") as on_progress:
@@ -45,7 +51,15 @@ def perform(findings: Sequence[Finding], what: str, options: RunOptions) -> list
 
 
 def checked_files(json: Path | None, plot: Path | None) -> str:
-    """Return the kind of the plot's file, if both files can be written; else raise an error."""
+    """Return the kind of the plot's file, "svg" or "png", if both files can be written.
+
+    Args:
+        json: What was given to --json.
+        plot: What was given to --plot.
+
+    Raises:
+        MinisubError: One of them cannot be written, or is of another kind.
+    """
     files = (("--json", json), ("--plot", plot))
     for option, path in files:
         if path and path.is_dir():
@@ -62,7 +76,15 @@ def checked_files(json: Path | None, plot: Path | None) -> str:
 def write_files(
     result: Result, draw: Callable[[], Figure], json: Path | None, plot: Path | None, kind: str
 ) -> None:
-    """Write the result and its figure, where files are named."""
+    """Write the result and its figure, where files are named.
+
+    Args:
+        result: The result.
+        draw: Draws its figure.
+        json: Where the result goes.
+        plot: Where the figure goes.
+        kind: Of the figure's file.
+    """
     if json:
         result.write(json)
     if plot:

@@ -265,8 +265,8 @@ def test_results_survive_a_round_trip(values: list[list[float]]) -> None:
 
 WORDS = """
 list run check reproduce sweep app export calibrate bench bases
---seeds --quick --json --plot --workers --device --store --out --set --tune --against --arms --cluster --host --port
---headless --edit --offline --into --help --version -h -- -x
+--seeds --quick --json --plot --workers --device --store --out --set --arms --cluster --host --port
+--tune --against --headless --edit --offline --into --help --version -h -- -x
 0:2 1:0 : -1 0 1e9 nan 08 ² 1:2:3 99999999999:999999999999 student.rank=1,full lists=0 = = a=b=c
 student.lr=nan teacher.kind=x x.svg x.png . cpu cuda tpu all foreign;soft
 """
