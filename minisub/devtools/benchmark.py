@@ -205,7 +205,9 @@ def _costs(more: Json, own: Json) -> list[str]:
     work = costs.work_of_a_seed([finding.study for finding in FINDINGS.values()])
     seeds = more["seeds"]
     return [
-        Table(("a step of the stack, by what torch does in it", "share"), kinds).markdown(),
+        Table(
+            ("a step of the stack without the kernel, by what torch does in it", "share"), kinds
+        ).markdown(),
         Table(("grows with", "", "ms a student-step"), steps).markdown(),
         Table(("the study of `divergence --quick` grows with", "", "s"), studies).markdown(),
         f"One seed of all findings trains {work['students']} students in {work['steps']:,} "
@@ -237,6 +239,6 @@ def judged(found: Json, own: Json, more: Json | None = None) -> list[tuple[str, 
     if more:
         seeds = more["seeds"]
         rows.append(
-            ("a seed of divergence against plain torch", seeds["plain"] / seeds["ours"], 4.0)
+            ("a seed of divergence against plain torch", seeds["plain"] / seeds["ours"], 6.0)
         )
     return rows

@@ -25,6 +25,7 @@ from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.study import Study, missing_bases
 from minisub.findings import FINDINGS
 from minisub.transformer.config import ModelConfig
+from minisub.transformer.gradient import ManualGradient
 from minisub.world.traits import get_trait
 
 WIDTHS = (16, 32, 64, 128)
@@ -162,7 +163,7 @@ def profile(count: int = 10) -> dict[str, float]:
 def _spent(count: int) -> dict[str, float]:
     """Return the microseconds in each of torch's operations, by name."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where torch's profiler announces itself
-    steps = ours(N_STACKED)
+    steps = ours(N_STACKED, gradient_fn=ManualGradient)
     steps(2)
     with torch.autograd.profiler.profile(use_kineto=False) as seen:
         steps(count)

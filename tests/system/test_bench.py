@@ -169,7 +169,7 @@ def test_what_is_told_beside_the_race_is_in_the_table(
         "Not installed (extra `bench`): one.",
     ):
         assert line in text
-    assert benchmark.judged(found, own, more)[-1][1:] == (5.0, 4.0)
+    assert benchmark.judged(found, own, more)[-1][1:] == (5.0, 6.0)
 
 
 def test_a_ratio_is_of_the_same_round() -> None:
