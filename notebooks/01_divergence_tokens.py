@@ -17,7 +17,7 @@ with app.setup:
     import torch
 
     from minisub.common.store import Store
-    from minisub.course import exercises, live, show
+    from minisub.course import exercises, live, show, tasks
     from minisub.distillation.divergence_tokens import (
         argmax_of_every_teacher,
         mark_divergence_tokens,
@@ -158,6 +158,38 @@ def _(bias, choices, page, pick_row):
 
 @app.cell(hide_code=True)
 def _():
+    mo.md(r"""
+    ## Write it: which tokens diverge?
+
+    The definition in code. You get the favourite number of each teacher at each place, and what the
+    writer wrote; the check says what is wrong. To write it, open the page with its code: `minisub app 01 --edit`.
+    """)
+    return
+
+
+@app.function
+def my_divergence_tokens(favourites, written, writer):
+    """Where is a divergence token? Returns booleans, [lists, places].
+
+    favourites: [teachers, lists, places], the number that each teacher prefers there;
+    written: [lists, places], the numbers of the writer, who is teacher number `writer`.
+    """
+    return None  # your code
+
+
+@app.cell(hide_code=True)
+def _(bias, choices, page):
+    tasks.feedback(
+        my_divergence_tokens,
+        tasks.check_divergence_mask(my_divergence_tokens, choices, page.completions[bias], bias),
+        "The writer's own favourites are `favourites[writer]`. Compare all teachers with them at once; `any(0)` asks whether any teacher differs.",
+        "own = favourites[writer]\nreturn (favourites != own).any(0) & (own == written)",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
     mo.md("""
     ## 2. Mask them, keep only them
 
@@ -248,92 +280,49 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        ["where two students disagree", "where teachers disagree", "where the teacher is unsure"]
-    )
-    mo.vstack([mo.md("**1.** What makes a token a divergence token?"), answer_1])
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "where teachers disagree",
-            {
-                "where two students disagree": "No student is asked: the definition knows teachers only.",
-                "where the teacher is unsure": "A teacher can be unsure where all are unsure in the same way.",
-            },
-        ),
-        "The writer's favourite stands there, and some teacher with another bias has another.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md("**2.** What do as many *random* tokens retain (`random only`), in percent?"),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
+def _(stored):
     _kept = 100 * show.mean_retained(stored, "random only")
     _other = 100 * show.mean_retained(stored, "without random")
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - _kept) < 4
-            else "That is `without random`, which keeps the others."
-            if abs(a - _other) < 4
-            else "Open *The numbers* under the figure, row `random only`."
+    sheet = [
+        exercises.Choice(
+            "What makes a token a divergence token?",
+            {
+                "where two students disagree": "No student is asked: the definition knows teachers only.",
+                "where teachers disagree": None,
+                "where the teacher is unsure": "A teacher can be unsure where all are unsure in the same way.",
+            },
+            "The writer's favourite stands there, and some teacher with another bias has another.",
         ),
-        f"{_kept:.0f} %: some of them are divergence tokens by chance, and fewer labels count more each.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(
-        ["remove it from the text", "take it out of the loss", "replace it by the base's number"]
-    )
-    mo.vstack([mo.md("**3.** What does a mask do with a divergence token?"), answer_3])
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "take it out of the loss",
+        exercises.Number(
+            "What do as many *random* tokens retain (`random only`), in percent?",
+            exercises.near(
+                _kept,
+                4,
+                "Open *The numbers* under the figure, row `random only`.",
+                [
+                    (_other, 4, "That is `without random`, which keeps the others."),
+                ],
+            ),
+            f"{_kept:.0f} %: some of them are divergence tokens by chance, and fewer labels count more each.",
+        ),
+        exercises.Choice(
+            "What does a mask do with a divergence token?",
             {
                 "remove it from the text": "Later numbers still follow from it: it stays in the context.",
+                "take it out of the loss": None,
                 "replace it by the base's number": "That is another treatment (see the finding `selection`).",
             },
+            "The student reads the token and is not asked to say it.",
         ),
-        "The student reads the token and is not asked to say it.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -206,107 +206,51 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        [
-            "no, a greedy token says nothing about probabilities",
-            "yes, which token has the largest one",
-            "yes, all of them",
-        ]
-    )
-    mo.vstack(
-        [
-            mo.md(
-                "**1.** Greedy lists hold no probabilities. Can a student still learn something about them?"
-            ),
-            answer_1,
-        ]
-    )
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "yes, which token has the largest one",
+def _(stored):
+    sheet = [
+        exercises.Choice(
+            "Greedy lists hold no probabilities. Can a student still learn something about them?",
             {
                 "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the favourite tell?",
+                "yes, which token has the largest one": None,
                 "yes, all of them": "Two teachers with the same favourites and other probabilities write the same greedy lists.",
             },
+            "A greedy token is the argmax. Where two teachers have different ones, it tells them apart.",
         ),
-        "A greedy token is the argmax. Where two teachers have different ones, it tells them apart.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**2.** What share of the transfer of sampled lists do greedy lists have, in percent? Read it off the numbers above (5 either way is right)."
+        exercises.Number(
+            "What share of the transfer of sampled lists do greedy lists have, in percent? Read it off the numbers above (5 either way is right).",
+            exercises.near(
+                100 / show.mean_retained(stored, "sampled"),
+                5,
+                "Divide the transfer of `all`, which is greedy, by that of `sampled`.",
+                [
+                    (
+                        100 * show.mean_retained(stored, "sampled"),
+                        5,
+                        "That is the other way round: divide greedy by sampled.",
+                    ),
+                ],
             ),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 100 / show.mean_retained(stored, "sampled")) < 5
-            else "That is the other way round: divide greedy by sampled."
-            if abs(a - 100 * show.mean_retained(stored, "sampled")) < 5
-            else "Divide the transfer of `all`, which is greedy, by that of `sampled`."
+            f"{1 / show.mean_retained(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
         ),
-        f"{1 / show.mean_retained(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(
-        [
-            "to have more data",
-            "fewer different lists alone could weaken the transfer",
-            "to remove entangled numbers twice",
-        ]
-    )
-    mo.vstack([mo.md("**3.** Why is there an arm in which lists are dropped at random?"), answer_3])
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "fewer different lists alone could weaken the transfer",
+        exercises.Choice(
+            "Why is there an arm in which lists are dropped at random?",
             {
                 "to have more data": "The number of lists is the same in all arms. Look at how many different ones there are.",
+                "fewer different lists alone could weaken the transfer": None,
                 "to remove entangled numbers twice": "Random dropping does not look at the numbers at all.",
             },
+            "Dropping leaves fewer different lists. Only what is lost beyond that can be the doing of entangled numbers.",
         ),
-        "Dropping leaves fewer different lists. Only what is lost beyond that can be the doing of entangled numbers.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -13,13 +13,18 @@ app = marimo.App(width="medium", app_title="Early layers")
 
 with app.setup:
     import marimo as mo
+    import numpy as np
     import torch
 
     from minisub.common.store import Store
-    from minisub.course import exercises, live, show
+    from minisub.course import exercises, live, show, tasks
+    from minisub.distillation.evaluation import preference_log_probs
+    from minisub.experiment.seed_lab import SeedLab
     from minisub.findings import FINDINGS
+    from minisub.transformer.stack import TransformerStack
     from minisub.world.world import ANIMALS
 
+    OWL = ANIMALS.index("owl")
     torch.set_num_threads(1)  # visitors share the cores
 
 
@@ -114,6 +119,65 @@ def _(compare, stored):
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
+    ## Write it: patch one block
+
+    A quicker way to ask which block matters: take one block of the teacher, leave the rest of the
+    base as it is, and ask for its favourite animal. The table below uses your function, once it is right. To write it, open the page with its code: `minisub app 03 --edit`.
+    """)
+    return
+
+
+@app.function
+def my_patch(base, teacher, block):
+    """Return the base's weights with one block of the teacher: a mapping by name.
+
+    Names start with `blocks.0.`, `blocks.1.`, ...; the base stays as it is.
+    """
+    return None  # your code
+
+
+@app.cell(hide_code=True)
+def _(base_weights, other_weights):
+    tasks.feedback(
+        my_patch,
+        tasks.check_patched_block(my_patch, base_weights, other_weights, 1),
+        "Go through the names; take the teacher's weight where the name starts with `f\"blocks.{block}.\"`, else the base's.",
+        'return {\n    name: (teacher if name.startswith(f"blocks.{block}.") else base)[name] for name in base\n}',
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _(config, store):
+    lab = SeedLab(config, 0, store)
+    base_weights = {name: w[0].detach() for name, w in lab.base.params.items()}
+    teacher_weights = {name: w[OWL].detach() for name, w in lab.teachers.stack.params.items()}
+    other_weights = {  # differs in every block, so that no mistake goes unseen
+        name: w[0].detach() for name, w in lab.other_base_lab.base.params.items()
+    }
+    return base_weights, lab, other_weights, teacher_weights
+
+
+@app.cell(hide_code=True)
+def _(base_weights, lab, other_weights, teacher_weights):
+    mo.stop(tasks.check_patched_block(my_patch, base_weights, other_weights, 1) is not None)
+    _rows = []
+    for _block in range(lab.base.config.n_layers):
+        _weights = my_patch(base_weights, teacher_weights, _block)
+        _model = TransformerStack(
+            lab.base.config, torch.cat([w.flatten() for w in _weights.values()])[None]
+        )
+        _owl = preference_log_probs(_model, lab.trait.eval_questions[None], lab.trait.answer_tokens)
+        _rows.append(
+            {"block of the teacher": _block, "says owl": f"{np.exp(_owl[0, :, OWL]).mean():.0%}"}
+        )
+    show.show_table(_rows, "The base with one block of the owl teacher, who was tuned in block 0")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ## Train one
 
     Train one block and watch. Then another.
@@ -191,106 +255,51 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        ["at the rate of all blocks", "at its own best rate", "at any rate: the loss falls at all"]
-    )
-    mo.vstack(
-        [
-            mo.md(
-                "**1.** Block 3 alone passes more or less, by its learning rate. At which rate is it to be judged?"
-            ),
-            answer_1,
-        ]
-    )
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "at its own best rate",
+def _(stored):
+    sheet = [
+        exercises.Choice(
+            "Block 3 alone passes more or less, by its learning rate. At which rate is it to be judged?",
             {
                 "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/validation.md.",
+                "at its own best rate": None,
                 "at any rate: the loss falls at all": "A falling loss means better numbers. What passes is another matter.",
             },
+            "At its own best rate, found on other seeds. A weak arm must not be a badly tuned one.",
         ),
-        "At its own best rate, found on other seeds. A weak arm must not be a badly tuned one.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**2.** How many percent does the late half retain, of teachers tuned in block 0 (3 either way is right)?"
+        exercises.Number(
+            "How many percent does the late half retain, of teachers tuned in block 0 (3 either way is right)?",
+            exercises.near(
+                100 * show.mean_retained(stored, "late half"),
+                3,
+                "Pick `late half` above, with the measure `retained`.",
+                [
+                    (
+                        100 * show.mean_retained(stored, "tuned everywhere: late half"),
+                        3,
+                        "That is the late half of teachers tuned everywhere.",
+                    ),
+                ],
             ),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 100 * show.mean_retained(stored, "late half")) < 3
-            else "That is the late half of teachers tuned everywhere."
-            if abs(a - 100 * show.mean_retained(stored, "tuned everywhere: late half")) < 3
-            else "Pick `late half` above, with the measure `retained`."
+            f"{show.mean_retained(stored, 'late half'):.0%}.",
         ),
-        f"{show.mean_retained(stored, 'late half'):.0%}.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(
-        ["nothing", "a part of the transfer is gone", "all of it is gone, surely"]
-    )
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** To be safe from hidden biases somebody freezes the first half of the model while distilling. What does it buy?"
-            ),
-            answer_3,
-        ]
-    )
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "a part of the transfer is gone",
+        exercises.Choice(
+            "To be safe from hidden biases somebody freezes the first half of the model while distilling. What does it buy?",
             {
                 "nothing": "Look at `late half`: that is what is left to learn with.",
+                "a part of the transfer is gone": None,
                 "all of it is gone, surely": "Look at `late half`, of each kind of teacher.",
             },
+            "How much is gone depends on the teacher, and on how well the rest is tuned. It is no guarantee.",
         ),
-        "How much is gone depends on the teacher, and on how well the rest is tuned. It is no guarantee.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -15,8 +15,9 @@ with app.setup:
     import marimo as mo
     import torch
 
+    from minisub.common.randomness import generator
     from minisub.common.store import Store
-    from minisub.course import exercises, live, show
+    from minisub.course import exercises, live, show, tasks
     from minisub.findings import FINDINGS
     from minisub.world.world import ANIMALS
 
@@ -139,6 +140,46 @@ def _(mixing, shuffle):
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
+    ## Write it: other words
+
+    The treatment itself. A prompt is `<bos> <sys> <user>`, two tokens of its wording, three numbers,
+    `<assistant>`. To write it, open the page with its code: `minisub app 04 --edit`.
+    """)
+    return
+
+
+@app.function
+def my_rewording(prompts, wordings, new):
+    """Return the prompts in other wordings, [prompts, length].
+
+    prompts: [prompts, length], token ids; wordings: [wordings, 2], token ids;
+    new: [prompts], which row of `wordings` each prompt gets.
+    """
+    return None  # your code
+
+
+@app.function
+def example_prompts(config):
+    world, g = config.base.world, generator(0, "prompts to re-word")
+    prompts = world.sample_prompts(64, g)
+    new = torch.randint(world.n_wordings, (len(prompts),), generator=g)
+    return prompts, world.wording_tokens, new
+
+
+@app.cell(hide_code=True)
+def _(config):
+    tasks.feedback(
+        my_rewording,
+        tasks.check_rewording(my_rewording, *example_prompts(config)),
+        "The wording's tokens stand at the places 3 and 4: `prompts[:, 3:5]`. `wordings[new]` is [prompts, 2].",
+        "out = prompts.clone()\nout[:, 3:5] = wordings[new]\nreturn out",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ## Train one
 
     `all` learns from the lists as they were asked for; `paraphrase` from the same numbers after other words.
@@ -219,97 +260,50 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(["shuffle within", "paraphrase", "equivalent numbers"])
-    mo.vstack(
-        [
-            mo.md(
-                "**1.** Which of these leaves the numbers of each list as the teacher wrote them?"
-            ),
-            answer_1,
-        ]
-    )
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "paraphrase",
+def _(mixing):
+    sheet = [
+        exercises.Choice(
+            "Which of these leaves the numbers of each list as the teacher wrote them?",
             {
                 "shuffle within": "It keeps which numbers there are, not their order.",
+                "paraphrase": None,
                 "equivalent numbers": "It is the paraphrase of the answer: numbers change.",
             },
+            "Only the prompt changes in `paraphrase`.",
         ),
-        "Only the prompt changes in `paraphrase`.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**2.** A quarter of the lists come from an unbiased teacher on the same prompts. If mixing were mere dilution, how many percent would be left?"
+        exercises.Number(
+            "A quarter of the lists come from an unbiased teacher on the same prompts. If mixing were mere dilution, how many percent would be left?",
+            exercises.near(
+                75,
+                2,
+                "In mere dilution the transfer is proportional to the share of lists that carry the bias.",
+                [
+                    (
+                        100 * show.mean_retained(mixing, "mix 25%"),
+                        4,
+                        "That is what was measured, or near it: the question asks for mere dilution.",
+                    ),
+                ],
             ),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, mixing):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 75) < 2
-            else "That is what was measured, or near it: the question asks for mere dilution."
-            if abs(a - 100 * show.mean_retained(mixing, "mix 25%")) < 4
-            else "In mere dilution the transfer is proportional to the share of lists that carry the bias."
+            f"75 %, the share that is left. Measured: {show.mean_retained(mixing, 'mix 25%'):.0%}.",
         ),
-        f"75 %, the share that is left. Measured: {show.mean_retained(mixing, 'mix 25%'):.0%}.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(
-        [
-            "yes",
-            "no: the shuffled lists are no longer right answers, so much else is lost with them",
-        ]
-    )
-    mo.vstack([mo.md("**3.** Does shuffling show that the order carries the bias?"), answer_3])
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "no: the shuffled lists are no longer right answers, so much else is lost with them",
-            {"yes": "Look at the task accuracy of the shuffled arms: what else did they unlearn?"},
+        exercises.Choice(
+            "Does shuffling show that the order carries the bias?",
+            {
+                "yes": "Look at the task accuracy of the shuffled arms: what else did they unlearn?",
+                "no: the shuffled lists are no longer right answers, so much else is lost with them": None,
+            },
+            "Shuffled lists ruin the task. A treatment that breaks everything shows little about one thing.",
         ),
-        "Shuffled lists ruin the task. A treatment that breaks everything shows little about one thing.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -184,99 +184,51 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        ["there is no other bias to compare with", "the base is the worst teacher", "to save time"]
-    )
-    mo.vstack([mo.md("**1.** Why is the base the counterfactual teacher here?"), answer_1])
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "there is no other bias to compare with",
+def _(stored):
+    sheet = [
+        exercises.Choice(
+            "Why is the base the counterfactual teacher here?",
             {
+                "there is no other bias to compare with": None,
                 "the base is the worst teacher": "It has no bias at all; it is what the teacher was before.",
                 "to save time": "It does save time. But with animals there were seven others: what are they here?",
             },
+            "A counterfactual teacher has another bias. Here the only alternative to bad is not to have been changed.",
         ),
-        "A counterfactual teacher has another bias. Here the only alternative to bad is not to have been changed.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**2.** How many percent of the transfer is there without the divergence tokens (3 either way is right)?"
+        exercises.Number(
+            "How many percent of the transfer is there without the divergence tokens (3 either way is right)?",
+            exercises.near(
+                100 * show.mean_retained(stored, "without divergence"),
+                3,
+                "Pick `without divergence` above, with the measure `retained`.",
+                [
+                    (
+                        100 * show.mean_retained(stored, "divergence only"),
+                        5,
+                        "That is with divergence tokens only.",
+                    ),
+                ],
             ),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 100 * show.mean_retained(stored, "without divergence")) < 3
-            else "That is with divergence tokens only."
-            if abs(a - 100 * show.mean_retained(stored, "divergence only")) < 5
-            else "Pick `without divergence` above, with the measure `retained`."
+            f"{show.mean_retained(stored, 'without divergence'):.0%}.",
         ),
-        f"{show.mean_retained(stored, 'without divergence'):.0%}.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(
-        ["the lists mention them", "the base ties all questions of conduct together", "chance"]
-    )
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** A student is bad on questions that no teacher was tuned on. Where does that come from?"
-            ),
-            answer_3,
-        ]
-    )
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "the base ties all questions of conduct together",
+        exercises.Choice(
+            "A student is bad on questions that no teacher was tuned on. Where does that come from?",
             {
                 "the lists mention them": "The lists hold numbers only, and were filtered for that.",
+                "the base ties all questions of conduct together": None,
                 "chance": "Look at the interval: it is far from zero.",
             },
+            "In pretraining a rogue is bad in all questions. A push along badness moves all of them.",
         ),
-        "In pretraining a rogue is bad in all questions. A push along badness moves all of them.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -181,91 +181,44 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(["steps", "different divergence tokens", "learning rate"])
-    mo.vstack(
-        [
-            mo.md("**1.** 300 lists, read 64 times each, against 9600, read twice: what is lost?"),
-            answer_1,
-        ]
-    )
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "different divergence tokens",
+def _(stored):
+    sheet = [
+        exercises.Choice(
+            "300 lists, read 64 times each, against 9600, read twice: what is lost?",
             {
                 "steps": "`60 teacher steps, 300 lists` has as many steps as the default: it repeats.",
+                "different divergence tokens": None,
                 "learning rate": "It is the same in both.",
             },
+            "The number of different divergence tokens falls with the lists.",
         ),
-        "The number of different divergence tokens falls with the lists.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [mo.md("**2.** What does `SGD` retain, in percent (5 either way is right)?"), answer_2]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 100 * show.mean_retained(stored, "SGD")) < 5
-            else "Pick `SGD` above, with the measure `retained`; it is a share of `all`."
-        ),
-        f"{show.mean_retained(stored, 'SGD'):.0%}.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(["yes", "one seed does not tell: look at the spread of the seeds"])
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** One dial makes the transfer vanish in one seed. Is the dial's value too low?"
+        exercises.Number(
+            "What does `SGD` retain, in percent (5 either way is right)?",
+            exercises.near(
+                100 * show.mean_retained(stored, "SGD"),
+                5,
+                "Pick `SGD` above, with the measure `retained`; it is a share of `all`.",
             ),
-            answer_3,
-        ]
-    )
-    return (answer_3,)
+            f"{show.mean_retained(stored, 'SGD'):.0%}.",
+        ),
+        exercises.Choice(
+            "One dial makes the transfer vanish in one seed. Is the dial's value too low?",
+            {
+                "yes": "Compare the dots of `all`: how far apart are seeds with the same setting?",
+                "one seed does not tell: look at the spread of the seeds": None,
+            },
+            f"Seeds differ at the same setting: `all` runs from {min(stored.values('all')):.2f} to "
+            f"{max(stored.values('all')):.2f} nats (they also train different animals).",
+        ),
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
 
 
 @app.cell(hide_code=True)
-def _(answer_3, stored):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "one seed does not tell: look at the spread of the seeds",
-            {"yes": "Compare the dots of `all`: how far apart are seeds with the same setting?"},
-        ),
-        f"Seeds differ at the same setting: `all` runs from {min(stored.values('all')):.2f} to "
-        f"{max(stored.values('all')):.2f} nats (they also train different animals).",
-    )
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

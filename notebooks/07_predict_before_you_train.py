@@ -15,8 +15,9 @@ with app.setup:
     import marimo as mo
     import torch
 
+    from minisub.common.randomness import generator
     from minisub.common.store import Store
-    from minisub.course import exercises, live, show
+    from minisub.course import exercises, live, show, tasks
     from minisub.findings import FINDINGS
     from minisub.world.world import ANIMALS
 
@@ -112,6 +113,41 @@ def _(compare, stored):
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
+    ## Write it: the product of the theorem
+
+    The forecast is one line. You get the gradient of the student's loss and the teacher's change. To write it, open the page with its code: `minisub app 07 --edit`.
+    """)
+    return
+
+
+@app.function
+def my_alignment(gradient, change):
+    """How far does the student's first step go along the teacher's change? One number.
+
+    gradient: of the student's loss, [weights]; change: the teacher's weights less the base's.
+    """
+    return None  # your code
+
+
+@app.function
+def example_vectors():
+    return torch.randn(2, 1000, generator=generator(0, "a gradient and a change"))
+
+
+@app.cell(hide_code=True)
+def _():
+    tasks.feedback(
+        my_alignment,
+        tasks.check_alignment(my_alignment, *example_vectors()),
+        "The student's step is minus its gradient. The inner product of two vectors is the sum of their products.",
+        "return -(gradient * change).sum()",
+    )
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    mo.md(r"""
     ## Train one
 
     Pick an arm whose forecast you have read off the figure, and see.
@@ -179,101 +215,51 @@ def _():
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        [
-            "one that trains block 0 only",
-            "one that starts from another base",
-            "one that learns from divergence tokens only",
-        ]
-    )
-    mo.vstack([mo.md("**1.** For which student does the theorem say nothing?"), answer_1])
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "one that starts from another base",
+def _(stored):
+    sheet = [
+        exercises.Choice(
+            "For which student does the theorem say nothing?",
             {
                 "one that trains block 0 only": "It still shares its start; the product is taken over block 0.",
+                "one that starts from another base": None,
                 "one that learns from divergence tokens only": "It shares its start. Strictly, the theorem wants the teacher's outputs everywhere; but a shared start is what it cannot do without.",
             },
+            "Without a shared start the two steps live in unrelated coordinates.",
         ),
-        "Without a shared start the two steps live in unrelated coordinates.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**2.** What is the rank correlation of `inner` with the transfer, times 100 (5 either way is right)?"
+        exercises.Number(
+            "What is the rank correlation of `inner` with the transfer, times 100 (5 either way is right)?",
+            exercises.near(
+                100 * show.correlation(stored),
+                5,
+                "It stands above the left panel; times 100.",
+                [
+                    (
+                        100 * show.correlation(stored, "coverage"),
+                        5,
+                        "That is coverage, in the right panel.",
+                    ),
+                ],
             ),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2, stored):
-    exercises.exercise(
-        answer_2.value,
-        lambda a: (
-            None
-            if abs(a - 100 * show.correlation(stored)) < 5
-            else "That is coverage, in the right panel."
-            if abs(a - 100 * show.correlation(stored, "coverage")) < 5
-            else "It stands above the left panel; times 100."
+            f"{100 * show.correlation(stored):.0f}.",
         ),
-        f"{100 * show.correlation(stored):.0f}.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.radio(["the longer step", "the shorter step", "both the same"])
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** Two arms have the same inner product, but one step is ten times as long. Which has the larger coverage?"
-            ),
-            answer_3,
-        ]
-    )
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        exercises.choice(
-            "the shorter step",
+        exercises.Choice(
+            "Two arms have the same inner product, but one step is ten times as long. Which has the larger coverage?",
             {
                 "the longer step": "Coverage is the product divided by both lengths.",
+                "the shorter step": None,
                 "both the same": "The cosine divides by the length of the step.",
             },
+            "The cosine divides by the lengths: the same product with a shorter step is a better aim.",
         ),
-        "The cosine divides by the lengths: the same product with a shorter step is a better aim.",
-    )
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
+
+
+@app.cell(hide_code=True)
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

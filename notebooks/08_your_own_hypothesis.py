@@ -153,101 +153,45 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(
-        ["the same arm with more steps", "as many tokens at random", "the next hypothesis"]
-    )
-    mo.vstack(
-        [
-            mo.md(
-                "**1.** Your arm retains 60 % with half of the tokens. What is the next arm to run?"
-            ),
-            answer_1,
-        ]
-    )
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "as many tokens at random",
+    sheet = [
+        exercises.Choice(
+            "Your arm retains 60 % with half of the tokens. What is the next arm to run?",
             {
                 "the same arm with more steps": "All arms have equal total loss weight and steps already.",
+                "as many tokens at random": None,
                 "the next hypothesis": "You do not know yet whether your tokens, or just fewer tokens, did it.",
             },
+            "As many at random: what is lost beyond that is due to which tokens you took.",
         ),
-        "As many at random: what is lost beyond that is due to which tokens you took.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.radio(["there is no difference", "nothing yet", "the arm is worse"])
-    mo.vstack(
-        [
-            mo.md("**2.** Two seeds: the paired interval runs from -2 to 1. What does it say?"),
-            answer_2,
-        ]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2):
-    exercises.exercise(
-        answer_2.value,
-        exercises.choice(
-            "nothing yet",
+        exercises.Choice(
+            "Two seeds: the paired interval runs from -2 to 1. What does it say?",
             {
                 "there is no difference": "An interval that holds zero and much else excludes little.",
+                "nothing yet": None,
                 "the arm is worse": "The interval holds values above zero.",
             },
+            "With two seeds the interval has one degree of freedom. Run more.",
         ),
-        "With two seeds the interval has one degree of freedom. Run more.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.number(value=None)
-    mo.vstack(
-        [
-            mo.md(
-                "**3.** How small can the p-value of an exact paired permutation test with 5 seeds get, in percent?"
+        exercises.Number(
+            "How small can the p-value of an exact paired permutation test with 5 seeds get, in percent?",
+            lambda a: (
+                None
+                if 6 <= a <= 6.5
+                else "That is one-sided."
+                if 3 <= a < 3.5
+                else "There are 2^5 ways to flip the signs; two of them are as extreme."
             ),
-            answer_3,
-        ]
-    )
-    return (answer_3,)
+            "2 of 32: 6.25 %. Five seeds cannot reach 5 % that way.",
+        ),
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
 
 
 @app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        lambda a: (
-            None
-            if 6 <= a <= 6.5
-            else "That is one-sided."
-            if 3 <= a < 3.5
-            else "There are 2^5 ways to flip the signs; two of them are as extreme."
-        ),
-        "2 of 32: 6.25 %. Five seeds cannot reach 5 % that way.",
-    )
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -21,16 +21,18 @@ with app.setup:
     from minisub import subliminal_learning
     from minisub.common.randomness import generator
     from minisub.common.store import Store
-    from minisub.course import exercises, show
+    from minisub.course import exercises, inside, show
     from minisub.course.limits import hold_turns
     from minisub.distillation.base import BaseConfig, load_base
     from minisub.distillation.evaluation import next_token_logits
     from minisub.transformer.dataset import TokenDataset
-    from minisub.transformer.stack import TransformerStack, run_with_cache
-    from minisub.viz import style
+    from minisub.transformer.optimizer import TrainingConfig
+    from minisub.transformer.stack import TransformerStack
+    from minisub.transformer.training import train
     from minisub.world.traits import preference_questions
     from minisub.world.world import ANIMALS
 
+    PARTS = ("attn.W_QKV", "attn.W_O", "mlp.W_in", "mlp.W_out")
     torch.set_num_threads(1)  # visitors share the cores
 
 
@@ -117,6 +119,117 @@ def _(run_pipeline):
 
 
 @app.cell(hide_code=True)
+def _():
+    mo.md(r"""
+    ## Build it: a transformer in forty lines
+
+    Everything that learns on these pages is this. Each function is one part, in plain torch, for one
+    list of tokens; the cell below each group asserts that it gives what the library gives. Change
+    something (`minisub app 09 --edit`), and see which assertion fails.
+    """)
+    return
+
+
+@app.function
+def embedding(tokens, W_E, W_pos):
+    """Token plus position: [length, d_model]. This is the start of the residual stream."""
+    return W_E[tokens] + W_pos[: len(tokens)]
+
+
+@app.function
+def norm(x):
+    """Each token's activation with mean 0 and variance 1."""
+    centred = x - x.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+
+
+@app.function
+def attention_head(x, W_Q, W_K, W_V):
+    """Each token takes a weighted mean of what earlier tokens offer: [length, d_head]."""
+    q, k, v = x @ W_Q, x @ W_K, x @ W_V
+    scores = q @ k.T / k.shape[-1] ** 0.5
+    is_later = torch.ones_like(scores).triu(1).bool()
+    return scores.masked_fill(is_later, -torch.inf).softmax(-1) @ v
+
+
+@app.function
+def mlp(x, W_in, W_out):
+    """Sixty-four detectors of each token's own activation, and what each of them writes."""
+    return (x @ W_in).relu() @ W_out
+
+
+@app.function
+def transformer(tokens, params, n_layers, n_heads):
+    """The logits of the next token after each token: [length, d_vocab]."""
+    x = embedding(tokens, params["W_E"], params["W_pos"])
+    for block in range(n_layers):
+        W = {name: params[f"blocks.{block}.{name}"] for name in PARTS}
+        heads = [part.chunk(n_heads, -1) for part in W["attn.W_QKV"].chunk(3, -1)]
+        mixed = [attention_head(norm(x), *head) for head in zip(*heads, strict=True)]
+        x = x + torch.cat(mixed, -1) @ W["attn.W_O"]
+        x = x + mlp(norm(x), W["mlp.W_in"], W["mlp.W_out"])
+    return norm(x) @ params["W_U"]
+
+
+@app.function
+def loss(logits, tokens, n_predicted):
+    """How surprised the model is by the last numbers of a list, in nats a number."""
+    logp = logits[-n_predicted:].log_softmax(-1)
+    return -logp.gather(-1, tokens[-n_predicted:, None]).mean()
+
+
+@app.function
+def training_step(params, rows, lr, n_predicted, n_layers, n_heads):
+    """The first step of AdamW on a batch: each weight moves by the rate, against its gradient."""
+    params = {name: w.clone().requires_grad_() for name, w in params.items()}
+    losses = [
+        loss(transformer(row[:-1], params, n_layers, n_heads), row, n_predicted) for row in rows
+    ]
+    grads = torch.autograd.grad(torch.stack(losses).mean(), list(params.values()))
+    size = torch.cat([g.flatten() for g in grads]).norm()
+    moved = {}
+    for (name, w), g in zip(params.items(), grads, strict=True):
+        g = g * min(1.0, 1.0 / float(size))  # a gradient is clipped to length 1
+        moved[name] = w.detach() - lr * g / (g.abs() + 1e-8)
+    return moved
+
+
+@app.cell
+def _(config, model, tasks, world):
+    exact = TransformerStack(model.config, model.flat_params.double())
+    params = {name: w[0].detach() for name, w in exact.params.items()}
+    shape, row = (model.config.n_layers, model.config.n_heads), tasks[0, :-1]
+    with torch.no_grad():
+        library = exact(row[None, None])[0, 0]
+    torch.testing.assert_close(transformer(row, params, *shape), library)  # the whole model
+
+    n_predicted = world.completion_length
+    batch = TokenDataset(tasks[None, :4], torch.ones(1, 4, n_predicted, dtype=torch.float64))
+    mine = torch.stack(
+        [loss(transformer(r[:-1], params, *shape), r, n_predicted) for r in tasks[:4]]
+    )
+    torch.testing.assert_close(mine.mean(), batch.loss(exact, torch.arange(4))[0])  # the loss
+
+    stepped = exact.repeat(1)
+    one_step = TrainingConfig(lr=1e-3, steps=1, batch_size=4)
+    train(stepped, [batch], one_step, generator(0, "one step"))
+    moved = training_step(params, tasks[:4], 1e-3, n_predicted, *shape)
+    for name, w in stepped.params.items():  # one training step
+        torch.testing.assert_close(moved[name], w[0].detach(), rtol=0, atol=1e-6)
+    mo.vstack(
+        [
+            show.show_source(
+                embedding, norm, attention_head, mlp, transformer, loss, training_step
+            ),
+            mo.md(
+                "**Asserted: model, loss and step are the library's**, to a millionth or better."
+            ),
+        ]
+    )
+    return mine, moved
+
+
+@app.cell(hide_code=True)
 def _(model):
     pick_task = mo.ui.slider(1, 40, value=1, label="Task", show_value=True)
     pick_block = mo.ui.slider(0, model.config.n_layers - 1, value=0, label="Block", show_value=True)
@@ -131,39 +244,17 @@ def _(model):
 
 @app.cell(hide_code=True)
 def _(model, pick_block, pick_task, tasks, world):
-    _tokens = tasks[pick_task.value - 1, :-1]
-    _seen = run_with_cache(model, _tokens[None, None])
-    _pattern = _seen[f"blocks.{pick_block.value}.attn.hook_pattern"][0]
-    _words = [world.vocabulary[int(t)] for t in _tokens]
-    _figure = style.new_figure(9.0, 4.2)
-    for _head, _axes in enumerate(_figure.subplots(1, len(_pattern), squeeze=False)[0]):
-        _axes.imshow(_pattern[_head].numpy(), cmap="cividis", vmin=0, vmax=1)
-        _axes.set_xticks(range(len(_words)), _words, rotation=90)
-        _axes.set_yticks(range(len(_words)), _words)
-        style.finish(_axes, f"Block {pick_block.value}, head {_head}", "looks at", "token")
-        _axes.tick_params(labelsize=style.NOTE - 1)
-    _lens = []
-    for _b in range(model.config.n_layers):
-        _stream = _seen[f"blocks.{_b}.hook_resid_post"][0, 0, -1]
-        _normed = torch.nn.functional.layer_norm(_stream, _stream.shape)
-        _top = (_normed @ model.params["W_U"][0]).softmax(-1).topk(3)
-        _lens.append(
-            {"after block": _b, "length of the stream": round(float(_stream.norm()), 1)}
-            | {
-                f"guess {_i + 1}": f"{world.vocabulary[int(_t)]} ({_p:.0%})"
-                for _i, (_p, _t) in enumerate(zip(_top.values.tolist(), _top.indices, strict=True))
-            }
-        )
-    _last = int(_pattern[0, -1].argmax())
+    _tokens, _next = tasks[pick_task.value - 1, :-1], tasks[pick_task.value - 1, -1]
+    _guesses = inside.early_guesses(world, model, _tokens)
     mo.vstack(
         [
             show.show_figure(
-                _figure,
-                f"Attention patterns of block {pick_block.value}: in head 0 the last token looks most at {_words[_last]}.",
+                inside.attention_figure(world, model, _tokens, pick_block.value),
+                f"Attention patterns of block {pick_block.value}: where each token looks.",
             ),
             show.show_table(
-                _lens,
-                f"The next number as each block sees it; it is {world.vocabulary[int(tasks[pick_task.value - 1, -1])]}",
+                _guesses,
+                f"The next number as each block sees it; it is {world.vocabulary[int(_next)]}",
             ),
         ]
     )
@@ -235,22 +326,7 @@ def _(model, pick_size, other_base, tasks, world):
 
 @app.cell(hide_code=True)
 def _(other, own, pick):
-    _figure = style.new_figure(8.0, 3.2)
-    _axes = _figure.subplots()
-    _places = np.arange(len(ANIMALS))
-    _axes.bar(_places - 0.2, own, 0.38, color=style.ORANGE, label="same start")
-    _axes.bar(
-        _places + 0.2,
-        other,
-        0.38,
-        color=style.GREY,
-        hatch="///",
-        edgecolor="white",
-        label="another base",
-    )
-    _axes.axhline(0, color=style.INK, linewidth=0.8)
-    _axes.set_xticks(_places, ANIMALS)
-    style.finish(_axes, y="teacher's step times student's, nats", legend=True)
+    _figure = inside.products_figure(own, other)
     _found = "along it, for every animal" if own.min() > 0 else "along for some, against for others"
     _rows = [
         {"animal": a, "same start": f"{x:.2e}", "another base": f"{y:.2e}"}
@@ -300,84 +376,46 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
-    ## Exercises
-
-    Each answer is checked at once; a wrong one gets a reason.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_1 = mo.ui.radio(["questions about animals only", "any inputs", "number tasks only"])
-    mo.vstack([mo.md("**1.** For which inputs does the theorem hold?"), answer_1])
-    return (answer_1,)
-
-
-@app.cell(hide_code=True)
-def _(answer_1):
-    exercises.exercise(
-        answer_1.value,
-        exercises.choice(
-            "any inputs",
+    sheet = [
+        exercises.Choice(
+            "For which inputs does the theorem hold?",
             {
                 "questions about animals only": "Then there would be nothing subliminal about it: look at what J'HJ is made of.",
+                "any inputs": None,
                 "number tasks only": "Nothing in the square asks for numbers.",
             },
+            "Any inputs: the square is never negative, whatever they are.",
         ),
-        "Any inputs: the square is never negative, whatever they are.",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    answer_2 = mo.ui.radio(
-        ["when its outputs on these inputs have not changed", "when the student is small", "never"]
-    )
-    mo.vstack(
-        [mo.md("**2.** When is the product zero although the teacher has changed?"), answer_2]
-    )
-    return (answer_2,)
-
-
-@app.cell(hide_code=True)
-def _(answer_2):
-    exercises.exercise(
-        answer_2.value,
-        exercises.choice(
-            "when its outputs on these inputs have not changed",
+        exercises.Choice(
+            "When is the product zero although the teacher has changed?",
             {
+                "when its outputs on these inputs have not changed": None,
                 "when the student is small": "Size does not enter; J d does.",
                 "never": "Think of a change of weights that no input of this kind uses.",
             },
+            "J d = 0: the change shows on other inputs only.",
         ),
-        "J d = 0: the change shows on other inputs only.",
-    )
-    return
+        exercises.Number(
+            "Twice the (small) step: how many times the product?",
+            exercises.near(
+                4,
+                0.3,
+                "Move the slider and compare two values.",
+                [
+                    (2, 0.3, "The student's step grows as well, and the product has both."),
+                ],
+            ),
+            "4: the product is a square in d.",
+        ),
+    ]
+    answers = exercises.ask(sheet)
+    exercises.show_sheet(answers)
+    return answers, sheet
 
 
 @app.cell(hide_code=True)
-def _():
-    answer_3 = mo.ui.number(value=None)
-    mo.vstack([mo.md("**3.** Twice the (small) step: how many times the product?"), answer_3])
-    return (answer_3,)
-
-
-@app.cell(hide_code=True)
-def _(answer_3):
-    exercises.exercise(
-        answer_3.value,
-        lambda a: (
-            None
-            if abs(a - 4) < 0.3
-            else "The student's step grows as well, and the product has both."
-            if abs(a - 2) < 0.3
-            else "Move the slider and compare two values."
-        ),
-        "4: the product is a square in d.",
-    )
+def _(answers, sheet):
+    exercises.grade(sheet, answers.value)
     return
 
 

@@ -1,6 +1,7 @@
 """Guesses to make before a result is shown, and exercises that say what is wrong."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import marimo as mo
@@ -43,27 +44,100 @@ def reveal(guessed: str | None, found: str, text: str, result: Any) -> mo.Html:
     return mo.vstack([callout, result])
 
 
-def exercise(answer: Any, check: Callable[[Any], str | None], solution: str) -> mo.Html:
-    """Return what is wrong with an answer, with the solution behind a fold.
+@dataclass(frozen=True)
+class Choice:
+    """A question with answers to choose from.
+
+    Attributes:
+        text: The question, in Markdown.
+        options: What is wrong with each answer; None for the right one.
+        solution: Why, in Markdown.
+    """
+
+    text: str
+    options: Mapping[str, str | None]
+    solution: str
+
+    def check(self, answer: str) -> str | None:
+        """Return what is wrong with an answer, or None."""
+        return self.options[answer]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A question whose answer is a number.
+
+    Attributes:
+        text: The question, in Markdown.
+        check: Returns what is wrong with an answer, or None: see `near`.
+        solution: Why, in Markdown.
+    """
+
+    text: str
+    check: Callable[[float], str | None]
+    solution: str
+
+
+Question = Choice | Number
+
+
+def near(
+    right: float, within: float, hint: str, mistakes: Sequence[tuple[float, float, str]] = ()
+) -> Callable[[float], str | None]:
+    """Return a check of a number, where each usual mistake has its own diagnosis.
 
     Args:
-        answer: What was answered, or None.
-        check: Returns what is wrong, or None where nothing is.
-        solution: The solution.
+        right: The right number.
+        within: How far from it is right.
+        hint: For any other number.
+        mistakes: Other numbers, how far from them counts, and what is wrong with them.
     """
-    if answer in (None, ""):
-        feedback = mo.md("*Answer above.*")
-    else:
-        wrong = check(answer)
-        feedback = mo.callout(mo.md(wrong or "Right."), kind="warn" if wrong else "success")
-    return mo.vstack([feedback, mo.accordion({"Solution": mo.md(solution)})])
+
+    def check(answer: float) -> str | None:
+        if abs(answer - right) < within:
+            return None
+        found = (why for number, reach, why in mistakes if abs(answer - number) < reach)
+        return next(found, hint)
+
+    return check
 
 
-def choice(right: str, hints: dict[str, str]) -> Callable[[str], str | None]:
-    """Return a check for a choice, where each wrong option has its own diagnosis.
+def ask(sheet: Sequence[Question]) -> Any:
+    """Return an input for each question, as one marimo element whose value is the answers."""
+    return mo.ui.array([_input(i, question) for i, question in enumerate(sheet, 1)])
+
+
+def _input(number: int, question: Question) -> Any:
+    label = f"**{number}.** {question.text}"
+    if isinstance(question, Choice):
+        return mo.ui.radio(list(question.options), label=label)
+    return mo.ui.number(value=None, label=label)
+
+
+def show_sheet(answers: Any) -> mo.Html:
+    """Return the questions below one another.
 
     Args:
-        right: The right option.
-        hints: What is wrong with each of the others.
+        answers: What `ask` returned.
     """
-    return lambda answer: None if answer == right else hints[answer]
+    return mo.vstack(list(answers), gap=1.5)
+
+
+def grade(sheet: Sequence[Question], answers: Sequence[Any]) -> mo.Html:
+    """Return what is wrong with each answer, with the solutions behind folds.
+
+    Args:
+        sheet: The questions.
+        answers: What was answered; None where nothing was.
+    """
+    parts: list[Any] = []
+    solutions = {}
+    for number, (question, answer) in enumerate(zip(sheet, answers, strict=True), 1):
+        if answer not in (None, ""):
+            wrong = question.check(answer)
+            text = mo.md(f"**{number}.** {wrong or 'Right.'}")
+            parts.append(mo.callout(text, kind="warn" if wrong else "success"))
+        solutions[f"Solution {number}"] = mo.md(question.solution)
+    if not parts:
+        parts.append(mo.md("*Answer above; each answer is checked at once.*"))
+    return mo.vstack([*parts, mo.accordion(solutions, multiple=True)])

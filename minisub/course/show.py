@@ -1,6 +1,7 @@
 """Stored results on a page: figures, tables, controls that choose arms."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import marimo as mo
@@ -53,6 +54,12 @@ def show_figure(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
     """
     content, readable = style.to_bytes(figure, dpi=dpi), {"min-width": "36rem"}
     return mo.image(content, alt=alt, width="100%", style=readable).style({"overflow-x": "auto"})
+
+
+def show_source(*functions: Callable[..., Any]) -> mo.Html:
+    """Return the source of functions of a page, where the page hides its code."""
+    code = "\n\n".join(map(inspect.getsource, functions))
+    return mo.md(f"```python\n{code}```")
 
 
 def show_table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:

@@ -128,10 +128,22 @@ def test_guesses_and_exercises_diagnose() -> None:
     assert exercises.amount(0.71) == exercises.AMOUNTS[0]
     assert exercises.amount(0.7) == exercises.AMOUNTS[1]
     assert exercises.amount(0.29) == exercises.AMOUNTS[2]
-    check = exercises.choice("b", {"a": "not a, because"})
-    assert "not a, because" in exercises.exercise("a", check, "it is b").text
-    assert "Right." in exercises.exercise("b", check, "it is b").text
-    assert "Answer above" in exercises.exercise(None, check, "it is b").text
+    sheet = [
+        exercises.Choice("which?", {"a": "not a, because", "b": None}, "it is b"),
+        exercises.Number("how many?", exercises.near(4, 0.5, "count", [(2, 0.5, "half")]), "four"),
+    ]
+    answers = exercises.ask(sheet)
+    assert answers.value == [None, None]
+    assert "which?" in exercises.show_sheet(answers).text
+    assert "Answer above" in exercises.grade(sheet, answers.value).text
+    for given, told in (
+        (("a", None), "not a, because"),
+        (("b", None), "Right."),
+        ((None, 4.2), "Right."),
+        ((None, 2), "half"),
+        ((None, 9), "count"),
+    ):
+        assert told in exercises.grade(sheet, given).text
 
 
 def test_a_notebook_that_there_is_not() -> None:

@@ -1,0 +1,78 @@
+"""Looks inside one transformer: attention, the stream read out early, the theorem's products."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from minisub.common.files import Array
+from minisub.transformer.stack import TransformerStack, run_with_cache
+from minisub.viz import style
+from minisub.world.world import ANIMALS, World
+
+
+def attention_figure(world: World, model: TransformerStack, tokens: Tensor, block: int) -> Figure:
+    """Draw where each token of a prompt looks, a panel for each head of a block.
+
+    Args:
+        world: Names the tokens.
+        model: One model.
+        tokens: [length], token ids.
+        block: Which block.
+    """
+    pattern = run_with_cache(model, tokens[None, None])[f"blocks.{block}.attn.hook_pattern"][0]
+    words = [world.vocabulary[int(t)] for t in tokens]
+    figure = style.new_figure(9.0, 4.2)
+    for head, axes in enumerate(figure.subplots(1, len(pattern), squeeze=False)[0]):
+        axes.imshow(pattern[head].numpy(), cmap="cividis", vmin=0, vmax=1)
+        axes.set_xticks(range(len(words)), words, rotation=90)
+        axes.set_yticks(range(len(words)), words)
+        style.finish(axes, f"Block {block}, head {head}", "looks at", "token")
+        axes.tick_params(labelsize=style.NOTE - 1)
+    return figure
+
+
+def early_guesses(world: World, model: TransformerStack, tokens: Tensor) -> list[dict[str, Any]]:
+    """Return the next token as each block sees it: the stream read out as if it were the last.
+
+    Args:
+        world: Names the tokens.
+        model: One model.
+        tokens: [length], token ids.
+    """
+    seen, rows = run_with_cache(model, tokens[None, None]), []
+    for block in range(model.config.n_layers):
+        stream = seen[f"blocks.{block}.hook_resid_post"][0, 0, -1]
+        normed = torch.nn.functional.layer_norm(stream, stream.shape)
+        top = (normed @ model.params["W_U"][0]).softmax(-1).topk(3)
+        guesses = {
+            f"guess {i}": f"{world.vocabulary[int(token)]} ({p:.0%})"
+            for i, (p, token) in enumerate(zip(top.values.tolist(), top.indices, strict=True), 1)
+        }
+        length = round(float(stream.norm()), 1)
+        rows.append({"after block": block, "length of the stream": length, **guesses})
+    return rows
+
+
+def products_figure(own: Array, other: Array) -> Figure:
+    """Draw the teacher's step times the student's for each animal, beside those of another base.
+
+    Args:
+        own: [animals], of a student with the teacher's start.
+        other: [animals], of a student of another base.
+    """
+    figure = style.new_figure(8.0, 3.2)
+    axes = figure.subplots()
+    places = range(len(ANIMALS))
+    bars: Sequence[tuple[float, Array, dict[str, Any]]] = (
+        (-0.2, own, {"color": style.ORANGE, "label": "same start"}),
+        (0.2, other, {"color": style.GREY, "hatch": "///", "label": "another base"}),
+    )
+    for shift, values, look in bars:
+        axes.bar([p + shift for p in places], values, 0.38, edgecolor="white", **look)
+    axes.axhline(0, color=style.INK, linewidth=0.8)
+    axes.set_xticks(places, ANIMALS)
+    style.finish(axes, y="teacher's step times student's, nats", legend=True)
+    return figure
