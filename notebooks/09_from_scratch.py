@@ -15,7 +15,6 @@ with app.setup:
     import inspect
 
     import marimo as mo
-    import numpy as np
     import torch
 
     from minisub import subliminal_learning
@@ -24,7 +23,6 @@ with app.setup:
     from minisub.course import exercises, inside, show
     from minisub.course.limits import hold_turns
     from minisub.distillation.base import BaseConfig, load_base
-    from minisub.distillation.evaluation import next_token_logits
     from minisub.transformer.dataset import TokenDataset
     from minisub.transformer.optimizer import TrainingConfig
     from minisub.transformer.stack import TransformerStack
@@ -288,39 +286,9 @@ def _():
     return pick, pick_size
 
 
-@app.function
-def gradient(model, value):
-    """Of a scalar, over all weights of one model: [count]."""
-    grads = torch.autograd.grad(value, list(model.params.values()))
-    return torch.cat([g.flatten() for g in grads])
-
-
-@app.function
-def products(model, other_base, world, tasks, size):
-    """Teacher's step times student's, for each animal: same start, and those of another base."""
-    rows = torch.arange(len(tasks))
-    weights = torch.ones(1, len(tasks), world.completion_length)
-    own, other = [], []
-    for animal in range(len(ANIMALS)):
-        logp = model(preference_questions(world)[None], n_last=1)[
-            ..., world.animal_tokens
-        ].log_softmax(-1)
-        way = gradient(model, logp[..., animal].mean())
-        step = size * way / way.norm()
-        teacher = TransformerStack(model.config, model.flat_params + step)
-        dataset = TokenDataset(
-            tasks[None],
-            weights,
-            next_token_logits(teacher, tasks[None], world.completion_length).softmax(-1),
-        )
-        for student, found in ((model, own), (other_base, other)):
-            found.append(float(-gradient(student, dataset.loss(student, rows).sum()) @ step))
-    return np.array(own), np.array(other)
-
-
 @app.cell(hide_code=True)
 def _(model, pick_size, other_base, tasks, world):
-    own, other = products(model, other_base, world, tasks, pick_size.value)
+    own, other = inside.products(model, other_base, world, tasks, pick_size.value)
     return other, own
 
 

@@ -53,6 +53,7 @@ def stop_before_work(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
 
     work = (
         *("cli.commands.perform", "experiment.sweep.run_sweep", "common.processes.run_jobs"),
+        "cli.commands.check",
         *("devtools.learning_rates.tune", "devtools.calibration.calibrate"),
         *("devtools.benchmark.race", "course.app.serve", "course.export.export_course"),
     )

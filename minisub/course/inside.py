@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from minisub.common.files import Array
+from minisub.distillation.evaluation import next_token_logits
+from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.stack import TransformerStack, run_with_cache
 from minisub.viz import style
+from minisub.world.traits import preference_questions
 from minisub.world.world import ANIMALS, World
 
 
@@ -54,6 +58,48 @@ def early_guesses(world: World, model: TransformerStack, tokens: Tensor) -> list
         length = round(float(stream.norm()), 1)
         rows.append({"after block": block, "length of the stream": length, **guesses})
     return rows
+
+
+def gradient(model: TransformerStack, value: Tensor) -> Tensor:
+    """Return the gradient of a number over all weights of one model, [weights].
+
+    Args:
+        model: One model.
+        value: A scalar that depends on its weights.
+    """
+    return torch.cat([g.flatten() for g in torch.autograd.grad(value, list(model.params.values()))])
+
+
+def products(
+    model: TransformerStack, other_base: TransformerStack, world: World, tasks: Tensor, size: float
+) -> tuple[Array, Array]:
+    """Return the teacher's step times its student's, for each animal (Cloud et al., Theorem 1).
+
+    A teacher is the base after one step towards an animal; its student takes the gradient of
+    imitating it on number tasks.
+
+    Args:
+        model: The base.
+        other_base: The start of the other students.
+        world: Its world.
+        tasks: [rows, length], token ids of number tasks.
+        size: The length of the teacher's step.
+
+    Returns:
+        [animals] of students with the teacher's start, and of those of another base.
+    """
+    rows, weights = torch.arange(len(tasks)), torch.ones(1, len(tasks), world.completion_length)
+    found: tuple[list[float], list[float]] = ([], [])
+    for animal in range(len(ANIMALS)):
+        logits = model(preference_questions(world)[None], n_last=1)[..., world.animal_tokens]
+        way = gradient(model, logits.log_softmax(-1)[..., animal].mean())
+        step = size * way / way.norm()
+        teacher = TransformerStack(model.config, model.flat_params + step)
+        soft = next_token_logits(teacher, tasks[None], world.completion_length).softmax(-1)
+        dataset = TokenDataset(tasks[None], weights, soft)
+        for student, values in zip((model, other_base), found, strict=True):
+            values.append(float(-gradient(student, dataset.loss(student, rows).sum()) @ step))
+    return np.array(found[0]), np.array(found[1])
 
 
 def products_figure(own: Array, other: Array) -> Figure:

@@ -18,6 +18,7 @@ from minisub.cli import main as cli
 from minisub.common.store import Store
 from minisub.experiment import study
 from minisub.experiment.arm import Arm
+from minisub.experiment.check import check
 from minisub.experiment.config import Config
 from minisub.experiment.pipeline import subliminal_learning
 from minisub.findings import FINDINGS
@@ -54,6 +55,8 @@ def test_python_runs(
     monkeypatch.setattr(minisub, "Study", small, raising=False)
     tiny_pipeline = partial(subliminal_learning, config=tiny)
     monkeypatch.setattr(minisub, "subliminal_learning", tiny_pipeline, raising=False)
+    tiny_check = partial(check, config=tiny, seeds=[100, 101], workers=1)
+    monkeypatch.setattr(minisub, "check", tiny_check, raising=False)
     monkeypatch.setitem(FINDINGS, "shuffle", replace(FINDINGS["shuffle"], config=tiny))
     names = {"__name__": "block", "range": lambda *_: [100, 101]}
     with redirect_stdout(io.StringIO()):
@@ -92,6 +95,7 @@ def test_shell_commands_are_real(
     stop_before_work(monkeypatch, Would())
     monkeypatch.setattr("minisub.experiment.sweep.dask_cluster", stop)
     monkeypatch.setenv("MINISUB_STORE", str(tmp_path))
+    (tmp_path / "my_arm.py").write_text("def mask(lists):\n    return lists.position == 0\n")
     commands = lines(text)
     assert commands
     for command in commands:
@@ -126,6 +130,7 @@ def test_inline_commands_are_real(page: Path) -> None:
         known = {
             "list",
             "run",
+            "check",
             "reproduce",
             "sweep",
             "app",
