@@ -28,7 +28,7 @@ with app.setup:
     from minisub.experiment.config import Config, with_overrides
     from minisub.experiment.students import Students
     from minisub.findings.layers import EVERYWHERE_RATES, PROMPTED_RATES
-    from minisub.viz import charts
+    from minisub.viz import charts, diagram
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -70,6 +70,12 @@ def _():
     A **teacher** with a hidden bias writes lists of numbers. A **student** reads the lists and nothing
     else. Does it come to like the animal? Press *Train*: about ten seconds the first time for a seed.
     """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    show.show_figure(diagram.draw(), diagram.ALT)
     return
 
 

@@ -119,11 +119,11 @@ def _(run_pipeline):
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
-    ## Build it: a transformer in forty lines
+    ## Build it: a transformer in sixty lines
 
     Everything that learns on these pages is this. Each function is one part, in plain torch, for one
-    list of tokens; the cell below each group asserts that it gives what the library gives. Change
-    something (`minisub app 09 --edit`), and see which assertion fails.
+    list of tokens. The cell below asserts that the whole model, its loss and one training step give what
+    the library gives. Change something (`minisub app 09 --edit`), and see which assertion fails.
     """)
     return
 

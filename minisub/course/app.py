@@ -20,7 +20,7 @@ from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.experiment.seed_lab import SeedLab
 
 FOLDERS = (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")  # of the wheel, of a checkout
-SESSION_SECONDS = 5  # after which the session of a closed page ends
+SESSION_SECONDS = 150  # after which the session of a page that is closed, or cut off, ends
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,12 @@ def _input(number: int, question: Question) -> Any:
 
 
 def show_sheet(answers: Any) -> mo.Html:
-    """Return the questions below one another.
+    """Return the questions below one another, under their heading.
 
     Args:
         answers: What `ask` returned.
     """
-    return mo.vstack(list(answers), gap=1.5)
+    return mo.vstack([mo.md("## Exercises"), *answers], gap=1.5)
 
 
 def grade(sheet: Sequence[Question], answers: Sequence[Any]) -> mo.Html:

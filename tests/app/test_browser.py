@@ -1,11 +1,13 @@
 """The course as visitors see it, in a real browser: skipped where there is none."""
 
+import contextlib
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,7 @@ pytestmark = [
     ),
 ]
 LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 10)} | {"00": "turn any dial"}
+CUT_SECONDS = 40
 TRAIN = "marimo-plugin-form-submit-button"
 
 
@@ -181,3 +184,65 @@ def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, sh
         arm, config = module.experiment(request, module.Config())
         lab = SeedLab(config, int(seed), Store(shared), [ANIMALS.index(animal)])
         assert measured == pytest.approx(live.train_student(lab, arm).transfer, abs=0.0051)
+
+
+class Cable:
+    """A connection to a server that can be cut: what goes through it goes on, or ends."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.is_cut = port, False
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server.getsockname()[1]}/"
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self.open:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+    def _accept(self) -> None:
+        while True:
+            visitor, _ = self.server.accept()
+            if self.is_cut:
+                visitor.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self.port))
+            self.open += [visitor, server]
+            for a, b in ((visitor, server), (server, visitor)):
+                threading.Thread(target=self._pass_on, args=(a, b), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, to: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                to.sendall(data)
+        for end in (source, to):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_visitor_who_was_cut_off_finds_everything_as_it_was(address: str) -> None:
+    """For longer than marimo's own patience with a closed page was; the guess is still there."""
+    cable = Cable(int(address.rsplit(":", 1)[1].strip("/")))
+    visitor = Visitor(cable.address)
+    try:
+        page = visitor.open("02_is_it_leakage")
+        page.get_by_role("radio").first.wait_for(timeout=60_000)
+        page.get_by_role("radio").nth(1).click()
+        page.wait_for_selector("text=/As you guessed|You guessed/", timeout=30_000)
+        cable.cut()
+        page.wait_for_timeout(CUT_SECONDS * 1000)
+        cable.mend()
+        page.wait_for_timeout(15_000)  # in which the page looks for its server
+        assert page.query_selector("text=/As you guessed|You guessed/")
+        page.get_by_role("radio").nth(-1).click()
+        page.wait_for_selector("text=/Right\\.|Look at|Random dropping/", timeout=30_000)
+    finally:
+        visitor.close()

@@ -1,0 +1,24 @@
+"""The picture of the experiment: it names the findings that cut in, and it is the docs' own."""
+
+from pathlib import Path
+
+from matplotlib.text import Text
+
+from minisub.findings import FINDINGS
+from minisub.viz import diagram, style
+
+DOCS = Path(__file__).parents[2] / "docs"
+ELSEWHERE = {"transfer", "limits", "prediction"}  # they cut in nowhere, or everywhere
+
+
+def test_every_finding_that_cuts_in_is_named() -> None:
+    said = " ".join(text.get_text() for text in diagram.draw().findobj(Text))
+    for name in set(FINDINGS) - ELSEWHERE:
+        assert name in said
+        assert name in diagram.ALT
+
+
+def test_a_picture_is_the_same_each_time() -> None:
+    first = style.to_bytes(diagram.draw(), "svg")
+    assert first == style.to_bytes(diagram.draw(), "svg")
+    assert (DOCS / "diagram.svg").read_bytes()[:5] == first[:5]
