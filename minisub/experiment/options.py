@@ -53,9 +53,7 @@ def check_device(name: str) -> None:
     there = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
     if torch.cuda.is_available():
         there += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    # A type that a program has registered itself (as the tests do) is taken at its word.
-    own = torch._C._get_privateuse1_backend_name()
-    if name not in there and name != own:
+    if name not in there:
         raise ValueError(f"device is {name!r}, allowed on this machine: {', '.join(there)}")
     major, minor = map(int, torch.__version__.split(".")[:2])
     if name == "mps" and (major, minor) < (2, 9):

@@ -32,6 +32,12 @@ THERE = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_a
 Device = Callable[[], AbstractContextManager[str]]
 
 
+@pytest.fixture(autouse=True)
+def without_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is for the CPU; torch everywhere, so that the device is all that differs."""
+    monkeypatch.setenv("MINISUB_KERNEL", "0")
+
+
 @pytest.fixture(params=["elsewhere", *THERE])
 def device(request: pytest.FixtureRequest) -> Device:
     """Inside it, the name that it gives is one of a device."""
