@@ -4,6 +4,7 @@ import csv
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from minisub.common.files import MinisubError
 from minisub.common.store import Store
 from minisub.distillation import masks
 from minisub.distillation.base import load_base
+from minisub.experiment import sweep
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
@@ -384,3 +386,46 @@ def test_settings_that_cannot_be_are_refused(tiny: Config, text: str, said: str)
 def test_a_combination_that_cannot_be_is_refused_before_the_run(study: Study) -> None:
     with pytest.raises(MinisubError, match=r"size\.heads=3 cannot be: d_model 16 does not divide"):
         sweep_points(study, {"size.heads": [2, 3]})
+
+
+def test_each_arm_of_each_point_is_tuned_on_seeds_of_its_own(
+    study: Study, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "TUNING_SEEDS", (100,))
+    rates = [1e-4, 2e-3]
+    found = run_sweep(
+        study,
+        {"student.rank": [0, 1]},
+        RunOptions([101], store),
+        ThreadPoolExecutor(1),
+        tune={"student.lr": rates},
+    )
+    tried = run_sweep(
+        study,
+        {"student.rank": [0, 1], "student.lr": rates},
+        RunOptions([100], store),
+        ThreadPoolExecutor(1),
+    )
+    assert {row["seed"] for row in found.rows} == {101}
+    for row in found.rows:
+        point = {"student.rank": row["student.rank"]}
+        passed = {
+            lr: tried.at({**point, "student.lr": lr}).mean(row["arm"], "transfer") for lr in rates
+        }
+        assert row["lr"] == max(passed, key=lambda lr: passed[lr])
+    table = found.table().text()
+    assert re.search(r"(?m)^full +all +0\.\d+ .* baseline$", table)
+
+
+def test_a_sweep_at_one_rate_over_what_changes_the_best_one_warns(
+    study: Study, store: Store
+) -> None:
+    grid, options = {"student.rank": [0, 1]}, RunOptions([100], store)
+    with pytest.warns(UserWarning, match=r"student\.lora_rank changes the best learning rate"):
+        run_sweep(study, grid, options, ThreadPoolExecutor(1))
+    for tune, told in (
+        ({"student.lora_rank": [1]}, "student.lora_rank is both swept and tuned"),
+        ({"student.lr": [1e-3]}, "seeds 100 to 102 are those for tuning"),
+    ):
+        with pytest.raises(MinisubError, match=told):
+            run_sweep(study, grid, options, ThreadPoolExecutor(1), tune=tune)
