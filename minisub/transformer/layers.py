@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 EPSILON = 1e-5  # keeps a norm from dividing by zero
@@ -84,15 +84,6 @@ class KVCache:
     def __init__(self) -> None:
         self.length = 0
         self.blocks: dict[str, Tensor] = {}
-
-    def select_rows(self, rows: Int[Tensor, " rows"]) -> "KVCache":
-        """Return a copy for some of the rows (rows of all models in one count)."""
-        copy = KVCache()
-        copy.length = self.length
-        for name, x in self.blocks.items():
-            rows = rows.to(x.device)
-            copy.blocks[name] = x.index_select(0, rows)
-        return copy
 
     def extend(
         self, name: str, k: Sequence[Tensor], v: Sequence[Tensor], n_ctx: int
