@@ -3,6 +3,7 @@
 On the devices that are there, and on one that is not: see `elsewhere`.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -30,6 +31,13 @@ THERE = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_a
 
 
 Device = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One of its own, so that bases are torch's too, whichever test asks for them first."""
+    root = tmp_path_factory.getbasetemp()
+    return Store((root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "by-torch")
 
 
 @pytest.fixture(autouse=True)
