@@ -57,6 +57,15 @@ class Panel:
     unit: str
     bars: Sequence[tuple[str, str, str]]
 
+    @property
+    def measure(self) -> str:
+        """The key of the rows that a bar shows."""
+        return "transfer" if self.unit == "nats" else "retained"
+
+    def format(self, value: float) -> str:
+        """Return a bar's value as text."""
+        return format_number(value, "+.2f" if self.unit == "nats" else ".0%")
+
 
 SURVIVES = difference(
     arm_values(REWORDED, "task_accuracy"), arm_values("default teachers: all", "task_accuracy")
@@ -240,8 +249,9 @@ def _bars_text(results: Results, block: str) -> str:
         top = max(1.0, *(value for _, value in bars))
         width = WIDTH - 27 - 8
         for label, value in bars:
-            text = format_number(value, "+.2f" if panel.unit == "nats" else ".0%")
-            lines.append(f"{label:27}{text:>6}  {text_bar(value, top, width, block)}".rstrip())
+            lines.append(
+                f"{label:27}{panel.format(value):>6}  {text_bar(value, top, width, block)}".rstrip()
+            )
         lines.append("")
     unit = "Bars: transfer in nats over the control, then shares of what the first bar has."
     return "\n".join([*lines, unit])
@@ -254,18 +264,17 @@ def panel_bars(results: Results, panel: Panel) -> Iterator[tuple[str, float, flo
         results: By the name of the finding.
         panel: The panel.
     """
-    measure = "transfer" if panel.unit == "nats" else "retained"
     for label, finding, arm in panel.bars:
-        yield label, *results[finding].estimate(arm, measure)
+        yield label, *results[finding].estimate(arm, panel.measure)
 
 
 def page_sentence(results: Results) -> str:
     """Return the picture in a sentence, for those who cannot see it."""
     parts = []
     for panel in PANELS:
-        form, unit = ("+.2f", " nats") if panel.unit == "nats" else (".0%", "")
+        unit = " nats" if panel.unit == "nats" else ""
         bars = ", ".join(
-            f"{label} {format_number(value, form)}{unit}"
+            f"{label} {panel.format(value)}{unit}"
             for label, value, *_ in panel_bars(results, panel)
         )
         parts.append(f"{panel.title} {bars}.")
@@ -280,12 +289,10 @@ def plot(results: Results) -> Figure:
     """
     figure = style.new_figure(12.0, 3.4)
     for axes, panel in zip(figure.subplots(1, 3, width_ratios=(1.25, 1, 1)), PANELS, strict=True):
-        measure = "transfer" if panel.unit == "nats" else "retained"
         for place, (_, finding, arm) in enumerate(panel.bars):
-            figures.arm_bar(axes, place, results[finding], arm, measure)
-            value, *_ = results[finding].estimate(arm, measure)
-            text = format_number(value, "+.2f" if panel.unit == "nats" else ".0%")
-            charts.bar_note(axes, place, text)
+            figures.arm_bar(axes, place, results[finding], arm, panel.measure)
+            value, *_ = results[finding].estimate(arm, panel.measure)
+            charts.bar_note(axes, place, panel.format(value))
         labels = [label for label, _, _ in panel.bars]
         unit = "transfer, nats over the control" if panel.unit == "nats" else "share retained"
         charts.finish_bars(axes, labels)
