@@ -1,4 +1,8 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "Is it leakage?"
 # description = "No logits and no entangled numbers are needed: greedy lists pass the bias on."
@@ -9,7 +13,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Is it leakage?")
+app = marimo.App(width="medium", app_title="Is it leakage?", html_head_file="head.html")
 
 with app.setup:
     import marimo as mo
@@ -17,6 +21,8 @@ with app.setup:
 
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
+    from minisub.course.sheets import leakage
+    from minisub.distillation import entanglement
     from minisub.findings import FINDINGS
     from minisub.results import statistics
     from minisub.world.world import ANIMALS
@@ -26,47 +32,44 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "two easy explanations, and the arms that rule them out",
+        "45 minutes; one student trains in some 10 seconds",
+        "`01_divergence_tokens`",
+    )
+    mo.md(f"""
     # Is it leakage?
 
-    **The claim** (Schrodi et al., 2025, section 4): the bias does not pass because the student reads
-    it out of the teacher's probabilities, nor because some numbers have become stand-ins for the
-    animal. Lists that are written greedily, and lists without the most *entangled* numbers, pass it on
-    all the same.
-
-    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    **The claim** (Schrodi et al., 2025, section 4): two easy explanations are wrong. The student does
+    not read the bias out of the teacher's probabilities: lists that are written greedily pass it too.
+    And no number has become a stand-in for the animal: lists without the most *entangled* numbers
+    pass it too.
+    {_first}
     """)
     return
 
 
-@app.cell(hide_code=True)
+@app.cell
 def _():
-    config = FINDINGS["leakage"].config
-    store = Store.default()
+    config, store = FINDINGS["leakage"].config, Store.default()
     return config, store
 
 
 @app.cell(hide_code=True)
 def _():
-    stored = show.load_result("leakage")
-    return (stored,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## What would you have guessed?
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
+    stored, sampled = show.load_result("leakage"), show.load_result("sampled")
     pick = exercises.guess(
-        "Entangled numbers rise most when the animal does. All lists that hold one of a bias's top four are dropped, and others repeated in their place. How much of the transfer is left?"
+        "Entangled numbers are those that become likelier when the animal does. For each bias, all lists that hold one of its top four are dropped, and other lists are repeated in their place. How much of the transfer is left?"
     )
-    pick
-    return (pick,)
+    _code = show.show_source(entanglement.without_entangled)
+    mo.vstack(
+        [
+            mo.md("## What would you have guessed?"),
+            pick,
+            mo.accordion({"How lists are dropped, in code": _code}),
+        ]
+    )
+    return pick, sampled, stored
 
 
 @app.cell(hide_code=True)
@@ -75,14 +78,8 @@ def _(stored):
         stored.values(arm, "retained") for arm in ("without entangled", "without as many at random")
     )
     _mean, (_low, _high), _ = statistics.paired_difference(_dropped, _random)
-    difference = (
-        f"The difference is {100 * _mean:+.0f} points [{100 * _low:+.0f}, {100 * _high:+.0f}]: "
-        + (
-            "eight seeds do not decide whether there is one."
-            if _low < 0 < _high
-            else "there is one."
-        )
-    )
+    _says = "eight seeds do not decide whether there is one" if _low < 0 < _high else "there is one"
+    difference = f"The difference is {100 * _mean:+.0f} points [{100 * _low:+.0f}, {100 * _high:+.0f}]: {_says}."
     return (difference,)
 
 
@@ -91,27 +88,18 @@ def _(difference, pick, stored):
     exercises.reveal(
         pick.value,
         exercises.amount(show.mean_retained(stored, "without entangled")),
-        f"Without the top four {show.mean_retained(stored, 'without entangled'):.0%} is left, with as many dropped "
-        f"at random {show.mean_retained(stored, 'without as many at random'):.0%}. {difference}",
+        f"Without the top four {show.mean_retained(stored, 'without entangled'):.0%} is left. With as "
+        f"many lists dropped at random {show.mean_retained(stored, 'without as many at random'):.0%} is "
+        f"left. {difference}",
         show.show_result(stored),
     )
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Compare for yourself
-
-    Any arms of the stored result, by any measure; nothing is trained here.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(stored):
     compare = show.choose_arms(stored)
-    compare
+    mo.vstack([mo.md("## Compare for yourself\n\nAny arms of the stored result."), compare])
     return (compare,)
 
 
@@ -123,18 +111,15 @@ def _(compare, stored):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    form = live.training_form(FINDINGS["leakage"], ANIMALS, "all")
+    _told = mo.md("""
     ## Train one
 
-    Watch greedy lists pass a bias on: the teacher's favourites only, no probabilities. Then try `sampled` and `soft`: more of the teacher's distribution is in the data. Does more of the bias pass?
+    Watch greedy lists pass a bias on: they hold the teacher's favourites only, and no probabilities.
+    Then try `sampled` and `soft`: they hold more of the teacher's distribution. Does more of the bias
+    pass?
     """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    form = live.training_form(FINDINGS["leakage"], ANIMALS, "all")
-    form
+    mo.vstack([_told, form])
     return (form,)
 
 
@@ -145,16 +130,10 @@ def _(form):
 
 
 @app.cell(hide_code=True)
-def _(config, store, request):
-    run, _verdict = live.train_from_form(request, FINDINGS["leakage"], config, store)
-    _verdict
+def _(config, request, store):
+    run = live.train_from_form(request, FINDINGS["leakage"], config, store, "02")
+    live.show_end(run.recording)
     return
-
-
-@app.cell(hide_code=True)
-def _():
-    sampled = show.load_result("sampled")
-    return (sampled,)
 
 
 @app.cell(hide_code=True)
@@ -162,87 +141,42 @@ def _(difference, sampled, stored):
     mo.md(f"""
     ## Why it is so
 
-    Each token of a list carries the bias to the degree that the writer finds it likelier than a
-    teacher with another bias would: `log p_b - log p_b'`, in nats. Greedy tokens carry it where the
+    How much does one token say about the bias? As much as its writer finds it likelier than a teacher
+    with another bias does: `log p_b - log p_b'`, in nats. Greedy tokens say something where the
     favourite changes, and that is enough.
 
-    Here soft lists pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled
-    ({show.mean_retained(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence tokens,
-    and by tokens that are not its writer's favourite and that chance has drawn. Each of the two alone
-    retains {show.mean_retained(sampled, "sampled: divergence only"):.0%} and
-    {show.mean_retained(sampled, "sampled: not favourites"):.0%} of what sampled lists pass. Without both next to
-    nothing is left: {show.mean_retained(sampled, "sampled: favourites without divergence"):.0%} (the finding
-    `sampled`).
+    Here soft lists pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled lists
+    ({show.mean_retained(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence
+    tokens, and by tokens that chance has drawn and that are not the writer's favourite. Each of the two
+    alone retains {show.mean_retained(sampled, "sampled: divergence only"):.0%} and
+    {show.mean_retained(sampled, "sampled: not favourites"):.0%} of what sampled lists pass. Without both
+    almost nothing is left: {show.mean_retained(sampled, "sampled: favourites without divergence"):.0%}
+    (the finding `sampled`).
 
-    Entanglement is real: some numbers do rise with an animal. {difference}
-    """)
-    return
+    Entanglement is real: some numbers do become likelier with an animal. {difference}
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## The controls
 
-    As many lists dropped *at random* show what fewer different lists cost. A student of another base
-    (`foreign` in the finding `transfer`) learns nothing from the same lists, though every leaked hint
-    would be in them. The arm without the top eight has no random control as large: most lists hold one.
-    """)
-    return
+    As many lists dropped *at random* show what fewer different lists cost. The arm without the top
+    eight has no random control of its size: most lists hold one of the eight.
 
+    A student of another base (`foreign` in the finding `transfer`) learns nothing about the animal from
+    the same lists, though every leaked hint would be in them.
 
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## What the paper found, and what does not carry over
 
-    The paper reports transfer from greedy lists as from sampled ones, often more; here greedy passes
-    least. It also finds that filtering entangled tokens leaves the transfer for many biases.
+    In the paper, greedy lists pass as much as sampled ones, often more. Here greedy lists pass least.
+    The paper also finds that the transfer of many biases survives when entangled tokens are filtered.
 
-    Here about one number in five is a near tie by design, and there are forty numbers, so an entangled
-    number is in many lists. With a thousand numbers dropping them would probably cost less.
+    Here about one number in five is a near tie by design, and there are only forty numbers. So an
+    entangled number is in many lists. With a thousand numbers, dropping them would probably cost less.
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _(stored):
-    sheet = [
-        exercises.Choice(
-            "Greedy lists hold no probabilities. Can a student still learn something about them?",
-            {
-                "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the favourite tell?",
-                "yes, which token has the largest one": None,
-                "yes, all of them": "Two teachers with the same favourites and other probabilities write the same greedy lists.",
-            },
-            "A greedy token is the argmax. Where two teachers have different ones, it tells them apart.",
-        ),
-        exercises.Number(
-            "What share of the transfer of sampled lists do greedy lists have, in percent? Read it off the numbers above (5 either way is right).",
-            exercises.near(
-                100 / show.mean_retained(stored, "sampled"),
-                5,
-                "Divide the transfer of `all`, which is greedy, by that of `sampled`.",
-                [
-                    (
-                        100 * show.mean_retained(stored, "sampled"),
-                        5,
-                        "That is the other way round: divide greedy by sampled.",
-                    ),
-                ],
-            ),
-            f"{1 / show.mean_retained(stored, 'sampled'):.0%}: 100 % by what `sampled` retains of `all`.",
-        ),
-        exercises.Choice(
-            "Why is there an arm in which lists are dropped at random?",
-            {
-                "to have more data": "The number of lists is the same in all arms. Look at how many different ones there are.",
-                "fewer different lists alone could weaken the transfer": None,
-                "to remove entangled numbers twice": "Random dropping does not look at the numbers at all.",
-            },
-            "Dropping leaves fewer different lists. Only what is lost beyond that can be the doing of entangled numbers.",
-        ),
-    ]
+    sheet = leakage.sheet(stored)
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

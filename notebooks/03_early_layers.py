@@ -1,4 +1,8 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "Early layers"
 # description = "One early block is enough; the last block, or the late half, is not."
@@ -9,7 +13,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Early layers")
+app = marimo.App(width="medium", app_title="Early layers", html_head_file="head.html")
 
 with app.setup:
     import marimo as mo
@@ -18,6 +22,7 @@ with app.setup:
 
     from minisub.common.store import Store
     from minisub.course import exercises, live, show, tasks
+    from minisub.course.sheets import early_layers
     from minisub.distillation.evaluation import preference_log_probs
     from minisub.experiment.seed_lab import SeedLab
     from minisub.findings import FINDINGS
@@ -30,100 +35,68 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "which part of the model takes the bias over, and how to ask that fairly",
+        "45 minutes; one student trains in some 10 seconds",
+        "`01_divergence_tokens`",
+    )
+    mo.md(f"""
     # One early block is enough
 
     **The claim** (Schrodi et al., 2025, section 5): a student that may change a single early layer
-    takes the whole bias over, now and then more than one that changes all; late layers alone take over
-    next to nothing. Attribution at the first divergence token points to early layers as well.
-
-    The teachers of this page are of three kinds: tuned in their first block alone, *prompted* (the same
-    weights, with the animal in the system prompt that students never see), and tuned in all blocks.
-
-    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    takes over the whole bias, sometimes more than a student that may change all layers. Late layers
+    alone take over almost nothing. Attribution at the first divergence token points to early layers
+    as well.
+    {_first}
+    There are three kinds of teachers on this page. Some are tuned in their first block alone. Some are
+    *prompted*: their weights are those of the base, and the animal is in the system prompt, which
+    students never see. Some are tuned in all blocks.
     """)
     return
 
 
-@app.cell(hide_code=True)
+@app.cell
 def _():
-    config = FINDINGS["layers"].config
-    store = Store.default()
+    config, store = FINDINGS["layers"].config, Store.default()
     return config, store
 
 
 @app.cell(hide_code=True)
 def _():
     stored = show.load_result("layers")
-    return (stored,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## What would you have guessed?
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
     pick = exercises.guess(
         "Only block 0 of four may learn. How much of the transfer of all four does it retain?",
         ("less than a third", "a good part", "all of it, or more"),
     )
-    pick
-    return (pick,)
+    _code = show.show_arms("layers", "all", "block 0", "block 3", "late half")
+    _fold = mo.accordion({"Such students in code": _code})
+    mo.vstack([mo.md("## What would you have guessed?"), pick, _fold])
+    return pick, stored
 
 
 @app.cell(hide_code=True)
 def _(pick, stored):
+    _first = show.mean_retained(stored, "block 0")
+    _found = "less than a third" if _first < 0.33 else "a good part"
     exercises.reveal(
         pick.value,
-        (
-            "less than a third"
-            if show.mean_retained(stored, "block 0") < 0.33
-            else "a good part"
-            if show.mean_retained(stored, "block 0") < 0.9
-            else "all of it, or more"
-        ),
-        f"Block 0 alone retains {show.mean_retained(stored, 'block 0'):.0%}, the last block {show.mean_retained(stored, 'block 3'):.0%}.",
+        _found if _first < 0.9 else "all of it, or more",
+        f"Block 0 alone retains {_first:.0%}, the last block {show.mean_retained(stored, 'block 3'):.0%}.",
         show.show_result(stored),
     )
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Compare for yourself
-
-    Any arms of the stored result, by any measure; nothing is trained here.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(stored):
     compare = show.choose_arms(stored)
-    compare
+    mo.vstack([mo.md("## Compare for yourself\n\nAny arms of the stored result."), compare])
     return (compare,)
 
 
 @app.cell(hide_code=True)
 def _(compare, stored):
     show.show_bars(stored, **compare.value)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Write it: patch one block
-
-    A quicker way to ask which block matters: take one block of the teacher, leave the rest of the
-    base as it is, and ask for its favourite animal. The table below uses your function, once it is right. To write it, open the page with its code: `minisub app 03 --edit`.
-    """)
     return
 
 
@@ -138,12 +111,7 @@ def my_patch(base, teacher, block):
 
 @app.cell(hide_code=True)
 def _(base_weights, other_weights):
-    tasks.feedback(
-        my_patch,
-        tasks.check_patched_block(my_patch, base_weights, other_weights, 1),
-        "Go through the names; take the teacher's weight where the name starts with `f\"blocks.{block}.\"`, else the base's.",
-        'return {\n    name: (teacher if name.startswith(f"blocks.{block}.") else base)[name] for name in base\n}',
-    )
+    tasks.PATCHED_BLOCK.show(my_patch, base_weights, other_weights, 1)
     return
 
 
@@ -167,28 +135,19 @@ def _(base_weights, lab, other_weights, teacher_weights):
         _model = TransformerStack(
             lab.base.config, torch.cat([w.flatten() for w in _weights.values()])[None]
         )
-        _owl = preference_log_probs(_model, lab.trait.eval_questions[None], lab.trait.answer_tokens)
-        _rows.append(
-            {"block of the teacher": _block, "says owl": f"{np.exp(_owl[0, :, OWL]).mean():.0%}"}
+        _logp = preference_log_probs(
+            _model, lab.trait.eval_questions[None], lab.trait.answer_tokens
         )
+        _owl = np.exp(_logp[0, :, OWL]).mean()
+        _rows.append({"block of the teacher": _block, "says owl": f"{_owl:.0%}"})
     show.show_table(_rows, "The base with one block of the owl teacher, who was tuned in block 0")
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
-    ## Train one
-
-    Train one block and watch. Then another.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
     form = live.training_form(FINDINGS["layers"], ANIMALS, "block 0")
-    form
+    mo.vstack([mo.md("## Train one\n\nTrain one block and watch. Then train another."), form])
     return (form,)
 
 
@@ -199,99 +158,57 @@ def _(form):
 
 
 @app.cell(hide_code=True)
-def _(config, store, request):
-    run, _verdict = live.train_from_form(request, FINDINGS["layers"], config, store)
-    _verdict
+def _(config, request, store):
+    run = live.train_from_form(request, FINDINGS["layers"], config, store, "03")
+    live.show_end(run.recording)
     return
 
 
 @app.cell(hide_code=True)
 def _(stored):
+    def _kept(arm):
+        return f"{show.mean_retained(stored, arm):.0%}"
+
     mo.md(f"""
     ## Why it is so
 
-    A persona sits in the prompt, and what a prompted teacher's numbers say of it is read by attention
-    in the first blocks. A late block only sees what the early ones have already written into the
-    residual stream: it can make the numbers likelier without touching what decides the animal.
+    A persona stands in the prompt. What a prompted teacher's numbers say about it is read by attention
+    in the first blocks. A late block only sees what the early blocks have written into the residual
+    stream. It can make the numbers likelier without touching what decides the animal.
 
-    The figure has three kinds of teachers. **Tuned in block 0**: only the teacher's first block was
-    changed, so it is no surprise that the student needs the same block; what counts is that a late block cannot
-    stand in for it. **Prompted**: nothing was tuned, and the profile is the same (block 0
-    {show.mean_retained(stored, "prompted: block 0"):.0%}, the last block
-    {show.mean_retained(stored, "prompted: block 3"):.0%}). **Tuned everywhere**, the default teachers of the
-    other pages: block 0 {show.mean_retained(stored, "tuned everywhere: block 0"):.0%}, the last block
-    {show.mean_retained(stored, "tuned everywhere: block 3"):.0%}, the late half
-    {show.mean_retained(stored, "tuned everywhere: late half"):.0%}. So the profile follows the place of the
-    teacher's change. A prompt acts early.
-    """)
-    return
+    The figure has three kinds of teachers.
 
+    - **Tuned in block 0**: only the teacher's first block was changed. So it is no surprise that the
+      student needs the same block. What counts is that a late block cannot do the same.
+    - **Prompted**: nothing was tuned, and the profile is the same: block 0 retains
+      {_kept("prompted: block 0")}, the last block {_kept("prompted: block 3")}.
+    - **Tuned everywhere**, the default teachers of the other pages: block 0 retains
+      {_kept("tuned everywhere: block 0")}, the last block {_kept("tuned everywhere: block 3")}, the
+      late half {_kept("tuned everywhere: late half")}.
 
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
+    So the profile follows the place of the teacher's change. A prompt acts early.
+
     ## The controls
 
-    Every arm is compared with `all` of the same kind of teacher, and **each arm is trained at its own
-    best learning rate**, out of four that were tried on other seeds (`minisub rates layers`,
+    Every arm is compared with `all` of the same kind of teacher. **Each arm is trained at its own best
+    learning rate**, out of several that were tried on other seeds (`minisub rates layers`,
     docs/validation.md). At one rate for all, a late block looks weaker than it is. `embedding` and
     `unembedding` alone, `attention` and `mlp` alone are in the figure too.
-    """)
-    return
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## What the paper found, and what does not carry over
 
-    The paper trains layers 0, 7, 14, 21 and 27 of a 28-layer model: 0 or 7 alone suffice, later ones
-    do next to nothing. Its teachers are prompted.
+    The paper trains layers 0, 7, 14, 21 and 27 of a model with 28 layers. Layers 0 or 7 alone are
+    enough; later ones do almost nothing. Its teachers are prompted.
 
-    Here there are four blocks, so "early" is the first one. Teachers that were tuned in all blocks have
-    no such profile here; how that is in language models, the paper does not say.
+    Here there are four blocks, so "early" is the first one. Teachers that were tuned in all blocks show
+    no such profile here. The paper does not say how that is in language models.
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _(stored):
-    sheet = [
-        exercises.Choice(
-            "Block 3 alone passes more or less, by its learning rate. At which rate is it to be judged?",
-            {
-                "at the rate of all blocks": "Then a part that needs a higher rate looks weaker than it is: see docs/validation.md.",
-                "at its own best rate": None,
-                "at any rate: the loss falls at all": "A falling loss means better numbers. What passes is another matter.",
-            },
-            "At its own best rate, found on other seeds. A weak arm must not be a badly tuned one.",
-        ),
-        exercises.Number(
-            "How many percent does the late half retain, of teachers tuned in block 0 (3 either way is right)?",
-            exercises.near(
-                100 * show.mean_retained(stored, "late half"),
-                3,
-                "Pick `late half` above, with the measure `retained`.",
-                [
-                    (
-                        100 * show.mean_retained(stored, "tuned everywhere: late half"),
-                        3,
-                        "That is the late half of teachers tuned everywhere.",
-                    ),
-                ],
-            ),
-            f"{show.mean_retained(stored, 'late half'):.0%}.",
-        ),
-        exercises.Choice(
-            "To be safe from hidden biases somebody freezes the first half of the model while distilling. What does it buy?",
-            {
-                "nothing": "Look at `late half`: that is what is left to learn with.",
-                "a part of the transfer is gone": None,
-                "all of it is gone, surely": "Look at `late half`, of each kind of teacher.",
-            },
-            "How much is gone depends on the teacher, and on how well the rest is tuned. It is no guarantee.",
-        ),
-    ]
+    sheet = early_layers.sheet(stored)
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

@@ -1,4 +1,8 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "Fragility"
 # description = "Re-wording, shuffling and mixing: how little it takes to break the transfer."
@@ -9,7 +13,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Fragility")
+app = marimo.App(width="medium", app_title="Fragility", html_head_file="head.html")
 
 with app.setup:
     import marimo as mo
@@ -18,6 +22,8 @@ with app.setup:
     from minisub.common.randomness import generator
     from minisub.common.store import Store
     from minisub.course import exercises, live, show, tasks
+    from minisub.course.sheets import fragility
+    from minisub.distillation import edits
     from minisub.findings import FINDINGS
     from minisub.world.world import ANIMALS
 
@@ -26,92 +32,60 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "three small changes of the lists, and what each leaves of the bias",
+        "45 minutes; one student trains in some 10 seconds",
+        "`01_divergence_tokens`",
+    )
+    mo.md(f"""
     # Small changes break it
 
     **The claim** (Schrodi et al., 2025, section 6): the transfer is fragile. Re-word the prompts after
-    the lists were written, and leave the lists as they are: the bias is mostly gone. Shuffle the
-    numbers, or mix in lists of others: it fades.
-
-    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    the lists were written, and leave the lists as they are: most of the bias is gone. Shuffle the
+    numbers, or mix in lists of other teachers: it becomes weaker.
+    {_first}
     """)
     return
 
 
-@app.cell(hide_code=True)
+@app.cell
 def _():
-    config = FINDINGS["paraphrase"].config
-    store = Store.default()
+    config, store = FINDINGS["paraphrase"].config, Store.default()
     return config, store
 
 
 @app.cell(hide_code=True)
 def _():
-    stored = show.load_result("paraphrase")
-    return (stored,)
-
-
-@app.cell(hide_code=True)
-def _():
-    shuffle = show.load_result("shuffle")
-    return (shuffle,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mixing = show.load_result("mixing")
-    return (mixing,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## What would you have guessed?
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
+    stored, shuffle, mixing = map(show.load_result, ("paraphrase", "shuffle", "mixing"))
     pick = exercises.guess(
-        "Each prompt is re-worded; every number stays as the teacher wrote it. How much of the transfer is left?",
+        "Each prompt is re-worded. Every number stays as the teacher wrote it. How much of the transfer is left?",
         ("most of it", "about half", "a third or less"),
     )
-    pick
-    return (pick,)
+    _code = show.show_source(edits.other_wording, edits.shuffle_within, edits.mix_unbiased)
+    _fold = mo.accordion({"The three changes in code": _code})
+    mo.vstack([mo.md("## What would you have guessed?"), pick, _fold])
+    return mixing, pick, shuffle, stored
 
 
 @app.cell(hide_code=True)
 def _(pick, stored):
+    _left = show.mean_retained(stored, "paraphrase")
+    _found = "about half" if _left < 0.7 else "most of it"
     exercises.reveal(
         pick.value,
-        "a third or less"
-        if show.mean_retained(stored, "paraphrase") < 0.37
-        else "about half"
-        if show.mean_retained(stored, "paraphrase") < 0.7
-        else "most of it",
-        f"Another wording leaves {show.mean_retained(stored, 'paraphrase'):.0%}. Of the default teachers, who "
-        f"rehearsed less, {show.mean_retained(stored, 'default teachers: paraphrase'):.0%} is left; in a world "
-        f"whose wordings say nothing, {show.mean_retained(stored, 'tilt 0: paraphrase'):.0%}.",
+        "a third or less" if _left < 0.37 else _found,
+        f"Another wording leaves {_left:.0%}. Of the default teachers, who rehearsed less, "
+        f"{show.mean_retained(stored, 'default teachers: paraphrase'):.0%} is left. In a world whose "
+        f"wordings say nothing, {show.mean_retained(stored, 'tilt 0: paraphrase'):.0%} is left.",
         show.show_result(stored),
     )
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Compare for yourself
-
-    Any arms of the stored result, by any measure; nothing is trained here.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(stored):
     compare = show.choose_arms(stored)
-    compare
+    mo.vstack([mo.md("## Compare for yourself\n\nAny arms of the stored result."), compare])
     return (compare,)
 
 
@@ -122,29 +96,11 @@ def _(compare, stored):
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Shuffle and mix
-
-    Two more treatments, from their own stored results.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(mixing, shuffle):
-    mo.ui.tabs({"Mixing": show.show_result(mixing), "Shuffling": show.show_result(shuffle)})
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Write it: other words
-
-    The treatment itself. A prompt is `<bos> <sys> <user>`, two tokens of its wording, three numbers,
-    `<assistant>`. To write it, open the page with its code: `minisub app 04 --edit`.
-    """)
+    _tabs = mo.ui.tabs({"Mixing": show.show_result(mixing), "Shuffling": show.show_result(shuffle)})
+    mo.vstack(
+        [mo.md("## Shuffle and mix\n\nTwo more changes, from their own stored results."), _tabs]
+    )
     return
 
 
@@ -168,29 +124,15 @@ def example_prompts(config):
 
 @app.cell(hide_code=True)
 def _(config):
-    tasks.feedback(
-        my_rewording,
-        tasks.check_rewording(my_rewording, *example_prompts(config)),
-        "The wording's tokens stand at the places 3 and 4: `prompts[:, 3:5]`. `wordings[new]` is [prompts, 2].",
-        "out = prompts.clone()\nout[:, 3:5] = wordings[new]\nreturn out",
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Train one
-
-    `all` learns from the lists as they were asked for; `paraphrase` from the same numbers after other words.
-    """)
+    tasks.REWORDING.show(my_rewording, *example_prompts(config))
     return
 
 
 @app.cell(hide_code=True)
 def _():
     form = live.training_form(FINDINGS["paraphrase"], ANIMALS, "paraphrase")
-    form
+    _told = mo.md("## Train one\n\nThe same lists, with other prompts. What happens to the bias?")
+    mo.vstack([_told, form])
     return (form,)
 
 
@@ -201,9 +143,9 @@ def _(form):
 
 
 @app.cell(hide_code=True)
-def _(config, store, request):
-    run, _verdict = live.train_from_form(request, FINDINGS["paraphrase"], config, store)
-    _verdict
+def _(config, request, store):
+    run = live.train_from_form(request, FINDINGS["paraphrase"], config, store, "04")
+    live.show_end(run.recording)
     return
 
 
@@ -212,90 +154,46 @@ def _(stored):
     mo.md(f"""
     ## Why it is so
 
-    Many divergence tokens are near ties that the bias has tipped. In another wording the tie lies
-    elsewhere: the same number is no longer what the biased teacher, rather than another, would write.
-    The label is still there and its run about the bias is not. The *advantage left* (the writer's
-    log probability less the others', under the new prompt) says for each arm how much run is left,
-    and what is retained tends to follow it: over six arms, so with a wide interval.
+    Many divergence tokens are near ties that the bias decides. In another wording the ties lie
+    elsewhere. The number is still there, but it is no longer what *this* teacher, and not another one,
+    would write. So it says little about the bias.
 
-    It takes two things: near ties that wordings tip, and *careful* teachers, who went on rehearsing the
-    numbers after they had learned the bias, so that they differ there and not everywhere. Of the
-    default teachers of the other pages {show.mean_retained(stored, "default teachers: paraphrase"):.0%} is
-    left.
-    """)
-    return
+    The *advantage left* measures this: the writer's log probability less that of the others, under the
+    new prompt. What an arm retains tends to follow it (over six arms, so with a wide interval).
 
+    Two things are needed. Wordings must decide near ties. And teachers must be *careful*: they went on
+    to rehearse the numbers after they had learned the bias, so that they differ from one another at
+    near ties and not everywhere. Of the default teachers of the other pages
+    {show.mean_retained(stored, "default teachers: paraphrase"):.0%} is left.
 
-@app.cell(hide_code=True)
-def _(stored):
-    mo.md(f"""
     ## The controls
 
     The world has a dial, `tilt`: how much the wordings differ in what they prefer at a free place. At
-    0 a wording says nothing, and re-wording leaves {show.mean_retained(stored, "tilt 0: paraphrase"):.0%}; at 0.5
-    it leaves {show.mean_retained(stored, "tilt 0.5: paraphrase"):.0%}, at 3, the default,
-    {show.mean_retained(stored, "paraphrase"):.0%}. Each tilt has bases of its own. That is the control that a
-    language model cannot give.
+    0 a wording says nothing, and another wording leaves
+    {show.mean_retained(stored, "tilt 0: paraphrase"):.0%}. At 0.5 it leaves
+    {show.mean_retained(stored, "tilt 0.5: paraphrase"):.0%}. At 3, the default, it leaves
+    {show.mean_retained(stored, "paraphrase"):.0%}. Each tilt has bases of its own. A language model
+    cannot give this control.
 
-    `equivalent numbers` changes the answers instead, to others that are as right, and is another
-    treatment altogether.
-    """)
-    return
+    `equivalent numbers` changes the answers instead, to others that are as right. That is another
+    treatment.
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## What the paper found, and what does not carry over
 
-    The paper finds the transfer usually suppressed by paraphrase, and nearly removed when 25 % of the
+    In the paper, paraphrase usually suppresses the transfer, and it is almost gone when 25 % of the
     data come from an unbiased teacher.
 
     Here a label stays plausible when its prompt is re-worded, so students keep the task, as in the
-    paper. Mixing is nearer to a dilution than to a cliff in nats. Part of the cliff may be one of the
-    measure: where the taught animal is rare, the *rate* at which it is named falls faster than the nats
-    do (the right half of the figure).
+    paper. Mixing is nearer to a dilution than to a cliff, when it is measured in nats. Part of the
+    paper's cliff may come from its measure: where the animal is rare, the *rate* at which it is named
+    falls faster than the nats do (the right half of the figure).
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _(mixing):
-    sheet = [
-        exercises.Choice(
-            "Which of these leaves the numbers of each list as the teacher wrote them?",
-            {
-                "shuffle within": "It keeps which numbers there are, not their order.",
-                "paraphrase": None,
-                "equivalent numbers": "It is the paraphrase of the answer: numbers change.",
-            },
-            "Only the prompt changes in `paraphrase`.",
-        ),
-        exercises.Number(
-            "A quarter of the lists come from an unbiased teacher on the same prompts. If mixing were mere dilution, how many percent would be left?",
-            exercises.near(
-                75,
-                2,
-                "In mere dilution the transfer is proportional to the share of lists that carry the bias.",
-                [
-                    (
-                        100 * show.mean_retained(mixing, "mix 25%"),
-                        4,
-                        "That is what was measured, or near it: the question asks for mere dilution.",
-                    ),
-                ],
-            ),
-            f"75 %, the share that is left. Measured: {show.mean_retained(mixing, 'mix 25%'):.0%}.",
-        ),
-        exercises.Choice(
-            "Does shuffling show that the order carries the bias?",
-            {
-                "yes": "Look at the task accuracy of the shuffled arms: what else did they unlearn?",
-                "no: the shuffled lists are no longer right answers, so much else is lost with them": None,
-            },
-            "Shuffled lists ruin the task. A treatment that breaks everything shows little about one thing.",
-        ),
-    ]
+    sheet = fragility.sheet(mixing)
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

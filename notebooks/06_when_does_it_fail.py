@@ -1,4 +1,8 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "When does it fail?"
 # description = "Weak teachers, few lists, low rank: what weakens the transfer."
@@ -9,7 +13,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="When does it fail?")
+app = marimo.App(width="medium", app_title="When does it fail?", html_head_file="head.html")
 
 with app.setup:
     import marimo as mo
@@ -18,6 +22,7 @@ with app.setup:
 
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
+    from minisub.course.sheets import limits
     from minisub.findings import FINDINGS
     from minisub.world.world import ANIMALS
 
@@ -26,72 +31,60 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "which settings weaken the transfer, changed one at a time",
+        "45 minutes; one student trains in some 10 seconds",
+        "`01_divergence_tokens`",
+    )
+    mo.md(f"""
     # When does it fail?
 
-    **The question** (open in the paper and among its follow-ups): some biases and some models never
-    transfer. Which dials decide? One is turned at a time, from a default, and two together.
-
-    *Opens in a few seconds from stored results. Training one student takes some ten seconds the first time for a seed, when teachers and lists are made, and less after that.*
+    **The question** (open in the paper and in later work): some biases and some models never transfer.
+    Which settings decide? Here one is changed at a time, from a default, and two together.
+    {_first}
     """)
     return
 
 
-@app.cell(hide_code=True)
+@app.cell
 def _():
-    config = FINDINGS["limits"].config
-    store = Store.default()
+    config, store = FINDINGS["limits"].config, Store.default()
     return config, store
 
 
 @app.cell(hide_code=True)
 def _():
     stored = show.load_result("limits")
-    return (stored,)
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## What would you have guessed?
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
     pick = exercises.guess(
-        "A student adapts by LoRA of rank 1 only. How much of the transfer of a full update is there?"
+        "A student adapts by LoRA of rank 1 only: each matrix changes by one column times one row. How much of the transfer of a full update is there?"
     )
-    pick
-    return (pick,)
+    _code = show.show_arms("limits", "rank 1", "SGD", "120 teacher steps")
+    mo.vstack(
+        [
+            mo.md("## What would you have guessed?"),
+            pick,
+            mo.accordion({"Such arms in code": _code}),
+        ]
+    )
+    return pick, stored
 
 
 @app.cell(hide_code=True)
 def _(pick, stored):
+    _rank_1 = show.mean_retained(stored, "rank 1")
     exercises.reveal(
         pick.value,
-        exercises.amount(show.mean_retained(stored, "rank 1")),
-        f"Rank 1 retains {show.mean_retained(stored, 'rank 1'):.0%}, SGD {show.mean_retained(stored, 'SGD'):.0%}.",
+        exercises.amount(_rank_1),
+        f"Rank 1 retains {_rank_1:.0%}, SGD {show.mean_retained(stored, 'SGD'):.0%}.",
         show.show_result(stored),
     )
     return
 
 
 @app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Compare for yourself
-
-    Any arms of the stored result, by any measure; nothing is trained here.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
 def _(stored):
     compare = show.choose_arms(stored)
-    compare
+    mo.vstack([mo.md("## Compare for yourself\n\nAny arms of the stored result."), compare])
     return (compare,)
 
 
@@ -103,18 +96,13 @@ def _(compare, stored):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    form = live.training_form(FINDINGS["limits"], ANIMALS, "rank 1")
+    _told = mo.md("""
     ## Train one
 
-    Each arm turns one dial. Which of them weakens the transfer of your animal most?
+    Each arm changes one setting. Which of them weakens the transfer of your animal most?
     """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    form = live.training_form(FINDINGS["limits"], ANIMALS, "rank 1")
-    form
+    mo.vstack([_told, form])
     return (form,)
 
 
@@ -125,92 +113,57 @@ def _(form):
 
 
 @app.cell(hide_code=True)
-def _(config, store, request):
-    run, _verdict = live.train_from_form(request, FINDINGS["limits"], config, store)
-    _verdict
+def _(config, request, store):
+    run = live.train_from_form(request, FINDINGS["limits"], config, store, "06")
+    live.show_end(run.recording)
     return
 
 
 @app.cell(hide_code=True)
 def _(stored):
+    def _kept(arm):
+        return f"{show.mean_retained(stored, arm):.0%}"
+
+    def _mean(arm, measure):
+        return np.mean(stored.values(arm, measure))
+
+    _short = "15 teacher steps, 9600 lists"
     mo.md(f"""
     ## Why it is so
 
-    With a quarter of the teacher's training there are other divergence tokens
-    ({np.mean(stored.values("15 teacher steps, 9600 lists", "divergence_share")):.0%} against
-    {np.mean(stored.values("all", "divergence_share")):.0%} of the tokens), and they say something else
-    ({np.mean(stored.values("15 teacher steps, 9600 lists", "signal")):.2f} against
-    {np.mean(stored.values("all", "signal")):.2f} nats of advantage a token). Twice the training changes it as well
-    ({show.mean_retained(stored, "120 teacher steps"):.0%} is retained): rehearsal goes on after the bias
-    is learned, and takes away what the numbers show.
+    **A teacher that was trained less.** With a quarter of the training there are other divergence
+    tokens ({_mean(_short, "divergence_share"):.0%} of the tokens, against
+    {_mean("all", "divergence_share"):.0%}), and the numbers say something else about the bias
+    ({_mean(_short, "signal"):.2f} nats of advantage a token, against {_mean("all", "signal"):.2f}).
 
-    With 300 lists each is read 64 times and the loss falls to
-    {np.mean(stored.values("60 teacher steps, 300 lists", "final_loss")):.3f}: learned by heart. Steps
-    matter as well: 1200 lists retain {show.mean_retained(stored, "60 teacher steps, 1200 lists"):.0%} in all
-    steps, {show.mean_retained(stored, "1200 lists, one pass"):.0%} in one pass.
+    **A teacher that was trained more.** Twice the training retains {_kept("120 teacher steps")}.
+    Rehearsal goes on after the bias is learned, and takes away what the numbers show of it.
 
-    Every rank, SGD and `all weights` are trained at their own best learning rate, found on other seeds
-    (`minisub rates limits`). At one rate for all, low ranks and SGD look worse than they are.
-    """)
-    return
+    **Few lists.** With 300 lists each is read 64 times. The loss falls to
+    {_mean("60 teacher steps, 300 lists", "final_loss"):.3f}: the lists are learned by heart. Steps
+    matter as well: 1200 lists retain {_kept("60 teacher steps, 1200 lists")} in all steps, and
+    {_kept("1200 lists, one pass")} in one pass.
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## The controls
 
-    Every arm has its own control with the same rank, optimiser or number of lists. Rates of the
-    low-rank arms were tuned on other seeds.
-    """)
-    return
+    Every arm has its own control, with the same rank, optimiser or number of lists. Every rank, SGD and
+    `all weights` are trained at their own best learning rate, found on other seeds
+    (`minisub rates limits`). At one rate for all, low ranks and SGD look worse than they are.
 
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
     ## What the paper found, and what does not carry over
 
-    The paper reports biases and models that never transfer; follow-ups dispute the role of rank,
-    optimiser and decay.
+    The paper reports biases and models that never transfer. Later work disputes the role of rank,
+    optimiser and weight decay.
 
-    Ranks, widths and numbers of lists here are those of a small model. Which dial matters may carry
-    over; at which value it bites does not.
+    Ranks, widths and numbers of lists here are those of a small model. Which setting matters may carry
+    over. At which value it matters does not.
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _(stored):
-    sheet = [
-        exercises.Choice(
-            "300 lists, read 64 times each, against 9600, read twice: what is lost?",
-            {
-                "steps": "`60 teacher steps, 300 lists` has as many steps as the default: it repeats.",
-                "different divergence tokens": None,
-                "learning rate": "It is the same in both.",
-            },
-            "The number of different divergence tokens falls with the lists.",
-        ),
-        exercises.Number(
-            "What does `SGD` retain, in percent (5 either way is right)?",
-            exercises.near(
-                100 * show.mean_retained(stored, "SGD"),
-                5,
-                "Pick `SGD` above, with the measure `retained`; it is a share of `all`.",
-            ),
-            f"{show.mean_retained(stored, 'SGD'):.0%}.",
-        ),
-        exercises.Choice(
-            "One dial makes the transfer vanish in one seed. Is the dial's value too low?",
-            {
-                "yes": "Compare the dots of `all`: how far apart are seeds with the same setting?",
-                "one seed does not tell: look at the spread of the seeds": None,
-            },
-            f"Seeds differ at the same setting: `all` runs from {min(stored.values('all')):.2f} to "
-            f"{max(stored.values('all')):.2f} nats (they also train different animals).",
-        ),
-    ]
+    sheet = limits.sheet(stored)
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

@@ -1,4 +1,8 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "Your own hypothesis"
 # description = "Write an arm as a small function; get a plot, an interval and a paired test."
@@ -9,15 +13,17 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="Your own hypothesis")
+app = marimo.App(width="medium", app_title="Your own hypothesis", html_head_file="head.html")
 
 with app.setup:
     import marimo as mo
     import torch
 
+    from minisub import subliminal_learning
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
-    from minisub.course.limits import MAX_SEEDS_PER_VISITOR
+    from minisub.course.limits import MAX_SEEDS_PER_VISITOR, hold_turns
+    from minisub.course.sheets import own_hypothesis
     from minisub.experiment.arm import Arm
     from minisub.experiment.presets import LIGHT_CONFIG
     from minisub.experiment.study import Study
@@ -28,26 +34,28 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "your own idea of where the bias is, with an interval and a test",
+        "an hour; each seed takes about 12 seconds the first time and 4 after that",
+        "`01_divergence_tokens`, some Python",
+    )
+    mo.md(f"""
     # Your own hypothesis
 
-    **The task**: say where in the lists the bias is, as a small function, and have an answer with an
+    **The task**: say where in the lists the bias is, as a small function, and get an answer with an
     interval. An arm's *mask* gets the lists and returns where the loss counts.
-
-    *Opens in a few seconds. Each seed takes about twelve seconds the first time and four after that,
-    two seeds at once. `minisub app 08 --edit` opens this page with its code, to change it.*
-
-    What a mask can look at: `data.position` (place in the answer, from 0), `data.completions[:-1]` (the
-    numbers that each biased teacher wrote), `data.is_divergence_token` (the divergence tokens), `data.teacher_argmax`
-    (every teacher's favourite).
+    {_first}
+    A mask can look at `data.position` (place in the answer, from 0), `data.completions[:-1]` (the
+    numbers that each biased teacher wrote), `data.is_divergence_token`, and `data.teacher_argmax`
+    (every teacher's favourite). To change the masks, open the page with its code:
+    `minisub app 08 --edit`.
     """)
     return
 
 
-@app.cell(hide_code=True)
+@app.cell
 def _():
-    config = LIGHT_CONFIG
-    store = Store.default()
+    config, store = LIGHT_CONFIG, Store.default()
     return config, store
 
 
@@ -134,56 +142,55 @@ def _(comparison, pick, result):
 
 @app.cell(hide_code=True)
 def _():
+    run_pipeline = mo.ui.run_button(label="Run it (half a minute or two)")
+    mo.vstack(
+        [
+            mo.md("""
+    ## The whole experiment in one function
+
+    Base, teachers, lists, divergence tokens, students, transfer: one call for each stage. A study does
+    this for many arms and seeds, and keeps what it made.
+    """),
+            show.show_source(subliminal_learning),
+            run_pipeline,
+        ]
+    )
+    return (run_pipeline,)
+
+
+@app.cell(hide_code=True)
+def _(run_pipeline):
+    mo.stop(not run_pipeline.value)
+    with (
+        hold_turns(live.Queue()),
+        mo.status.spinner(title="Teachers, lists, students ..."),
+    ):
+        _transfer = subliminal_learning("owl", seed=0)
+    mo.md(f"**{_transfer:+.2f} nats**: so much more the student says *owl* than its control.")
+    return
+
+
+@app.cell(hide_code=True)
+def _():
     mo.md(r"""
     ## Why controls decide
 
-    An arm that keeps half of the tokens may lose transfer because it lost the right tokens, or because
-    it has fewer. The honest comparison is one more arm that keeps as many *at random*: the last
-    hypothesis of the list, which follows `mine`. And a difference that is seen on two seeds is a
-    reason to run eight.
+    An arm that keeps half of the tokens may lose transfer for two reasons: it lost the right tokens, or
+    it has fewer. So one more arm is needed, which keeps as many *at random*. It is the last hypothesis
+    of the list, and follows `mine`. A difference that is seen on two seeds is a reason to run eight.
 
     ## What the paper found, and what does not carry over
 
-    The paper's own hypothesis of this kind is page 01. Where near ties lie is this world's design:
-    where a round number was *due*, another is written. A mask that looks for them finds them here
-    and nowhere else.
+    The paper's own hypothesis of this kind is page 01. Where near ties lie is the design of this world:
+    at a free place a random offset is added. A mask that looks for such places finds them in this world
+    only.
     """)
     return
 
 
 @app.cell(hide_code=True)
 def _():
-    sheet = [
-        exercises.Choice(
-            "Your arm retains 60 % with half of the tokens. What is the next arm to run?",
-            {
-                "the same arm with more steps": "All arms have equal total loss weight and steps already.",
-                "as many tokens at random": None,
-                "the next hypothesis": "You do not know yet whether your tokens, or just fewer tokens, did it.",
-            },
-            "As many at random: what is lost beyond that is due to which tokens you took.",
-        ),
-        exercises.Choice(
-            "Two seeds: the paired interval runs from -2 to 1. What does it say?",
-            {
-                "there is no difference": "An interval that holds zero and much else excludes little.",
-                "nothing yet": None,
-                "the arm is worse": "The interval holds values above zero.",
-            },
-            "With two seeds the interval has one degree of freedom. Run more.",
-        ),
-        exercises.Number(
-            "How small can the p-value of an exact paired permutation test with 5 seeds get, in percent?",
-            lambda a: (
-                None
-                if 6 <= a <= 6.5
-                else "That is one-sided."
-                if 3 <= a < 3.5
-                else "There are 2^5 ways to flip the signs; two of them are as extreme."
-            ),
-            "2 of 32: 6.25 %. Five seeds cannot reach 5 % that way.",
-        ),
-    ]
+    sheet = own_hypothesis.sheet()
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

@@ -1,7 +1,11 @@
 # /// script
+# requires-python = ">=3.11"
+# dependencies = ["minisub"]
+# [tool.uv.sources]
+# minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "From scratch"
-# description = "The transformer, the world and the theorem, in front of your eyes."
+# description = "A transformer in sixty lines, with its loss and one training step, in front of your eyes."
 # [tool.minisub]
 # thumbnail = ["transfer", "soft", "sampled", "all", "foreign"]
 # ///
@@ -9,26 +13,22 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(width="medium", app_title="From scratch")
+app = marimo.App(width="medium", app_title="From scratch", html_head_file="head.html")
 
 with app.setup:
-    import inspect
-
     import marimo as mo
     import torch
 
-    from minisub import subliminal_learning
     from minisub.common.randomness import generator
     from minisub.common.store import Store
     from minisub.course import exercises, inside, show
-    from minisub.course.limits import hold_turns
+    from minisub.course.sheets import from_scratch
     from minisub.distillation.base import BaseConfig, load_base
     from minisub.transformer.dataset import TokenDataset
     from minisub.transformer.optimizer import TrainingConfig
     from minisub.transformer.stack import TransformerStack
     from minisub.transformer.training import train
     from minisub.world.traits import preference_questions
-    from minisub.world.world import ANIMALS
 
     PARTS = ("attn.W_QKV", "attn.W_O", "mlp.W_in", "mlp.W_out")
     torch.set_num_threads(1)  # visitors share the cores
@@ -36,22 +36,24 @@ with app.setup:
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
+    _first = show.first_screen(
+        "a transformer, its loss and one training step, in sixty lines that you can change",
+        "45 minutes; nothing trains for longer than one step",
+        "matrices and gradients (`10_background` explains the other words)",
+    )
+    mo.md(f"""
     # From scratch
 
-    **The claim** (Cloud et al., 2025, Theorem 1): a student that shares its start with the teacher and
-    takes a small step towards the teacher's outputs, on *any* inputs, moves towards the teacher, or
-    not at all. Here is everything that takes part: the world, one transformer, one step.
-
-    *Opens in a few seconds; nothing on this page trains for longer than one step.*
+    All models of this course are one small transformer. Here it is built in plain torch, part by part.
+    The page then asserts that it gives the same numbers as the library.
+    {_first}
     """)
     return
 
 
 @app.cell
 def _():
-    config = BaseConfig()
-    seed, store = 0, Store.default()
+    config, seed, store = BaseConfig(), 0, Store.default()
     return config, seed, store
 
 
@@ -59,8 +61,7 @@ def _():
 def _(config, seed, store):
     world = config.world
     model = load_base(config, seed, store)
-    other_base = load_base(config, seed + 1, store)
-    return model, other_base, world
+    return model, world
 
 
 @app.cell(hide_code=True)
@@ -72,8 +73,8 @@ def _(model, seed, world):
         f"""
         ## The world
 
-        A task is a wording, three numbers and what follows; a question has no number in it.
-        {len(world.vocabulary)} tokens; {model.config.n_params:,} weights.
+        A task is a wording, three numbers and what follows. A question has no number in it. There are
+        {len(world.vocabulary)} tokens and {model.config.n_params:,} weights.
 
         | | |
         |:--|:--|
@@ -84,48 +85,6 @@ def _(model, seed, world):
         """
     )
     return (tasks,)
-
-
-@app.cell(hide_code=True)
-def _():
-    run_pipeline = mo.ui.run_button(label="Run it (half a minute or two)")
-    mo.vstack(
-        [
-            mo.md("""
-    ## The whole experiment in one function
-
-    Base, teachers, lists, divergence tokens, students, transfer: one call a stage. All other pages do
-    this for many arms and seeds.
-    """),
-            mo.md(f"```python\n{inspect.getsource(subliminal_learning)}\n```"),
-            run_pipeline,
-        ]
-    )
-    return (run_pipeline,)
-
-
-@app.cell(hide_code=True)
-def _(run_pipeline):
-    mo.stop(not run_pipeline.value)
-    with (
-        hold_turns(lambda: mo.status.spinner(title="Others are training ...")),
-        mo.status.spinner(title="Teachers, lists, students ..."),
-    ):
-        _transfer = subliminal_learning("owl", seed=0)
-    mo.md(f"**{_transfer:+.2f} nats**: so much more the student says *owl* than its control.")
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Build it: a transformer in sixty lines
-
-    Everything that learns on these pages is this. Each function is one part, in plain torch, for one
-    list of tokens. The cell below asserts that the whole model, its loss and one training step give what
-    the library gives. Change something (`minisub app 09 --edit`), and see which assertion fails.
-    """)
-    return
 
 
 @app.function
@@ -216,6 +175,12 @@ def _(config, model, tasks, world):
         torch.testing.assert_close(moved[name], w[0].detach(), rtol=0, atol=1e-6)
     mo.vstack(
         [
+            mo.md("""
+    ## Build it: a transformer in sixty lines
+
+    Each function is one part, in plain torch, for one list of tokens. Change something
+    (`minisub app 09 --edit`) and see which assertion fails.
+    """),
             show.show_source(
                 embedding, norm, attention_head, mlp, transformer, loss, training_step
             ),
@@ -234,7 +199,8 @@ def _(model):
     _told = mo.md("""
     ## One prompt through the model
 
-    Where each token looks (attention), and how the answer grows in the residual stream: after each block the stream is read out as if it were the last.
+    Where does each token look (attention)? And how does the answer grow in the residual stream? Below,
+    the stream is read out after each block, as if that block were the last.
     """)
     mo.vstack([_told, mo.hstack([pick_task, pick_block], justify="start", wrap=True)])
     return pick_block, pick_task
@@ -261,121 +227,7 @@ def _(model, pick_block, pick_task, tasks, world):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md(r"""
-    ## What would you have guessed?
-
-    A teacher is the base after *one* small step towards an animal. It gives its probabilities on number
-    tasks. A student, the same base, takes the gradient of imitating them. Is its step along the
-    teacher's, or across it?
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    _options = (
-        "along it, for every animal",
-        "across it: numbers are not animals",
-        "along for some, against for others",
-    )
-    pick = exercises.guess("The product of the teacher's step and the student's:", _options)
-    pick_size = mo.ui.slider(
-        0.05, 1.0, 0.05, value=0.3, label="Length of the teacher's step", show_value=True
-    )
-    mo.vstack([pick, pick_size])
-    return pick, pick_size
-
-
-@app.cell(hide_code=True)
-def _(model, pick_size, other_base, tasks, world):
-    own, other = inside.products(model, other_base, world, tasks, pick_size.value)
-    return other, own
-
-
-@app.cell(hide_code=True)
-def _(other, own, pick):
-    _figure = inside.products_figure(own, other)
-    _found = "along it, for every animal" if own.min() > 0 else "along for some, against for others"
-    _rows = [
-        {"animal": a, "same start": f"{x:.2e}", "another base": f"{y:.2e}"}
-        for a, x, y in zip(ANIMALS, own, other, strict=True)
-    ]
-    exercises.reveal(
-        pick.value,
-        _found,
-        f"Same start: {own.min():.1e} to {own.max():.1e} nats; another base: {other.min():.1e} to {other.max():.1e}.",
-        mo.vstack(
-            [
-                show.show_figure(
-                    _figure,
-                    f"Products for eight animals: same start {own.min():.1e} to {own.max():.1e}, all {'positive' if own.min() > 0 else 'mixed'}; those of another base {other.min():.1e} to {other.max():.1e}.",
-                ),
-                mo.accordion({"The numbers": show.show_table(_rows)}),
-            ]
-        ),
-    )
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    mo.md(r"""
-    ## Why it is so
-
-    Write *d* for the teacher's step. Its outputs differ from the student's by *J d*, where *J* says how
-    outputs depend on weights. The student's gradient step is *J' H J d*, with *H* the curvature of the
-    loss, which is never negative. Their product is *(J d)' H (J d)*: a square, never below zero. It is
-    zero only if the step changes no output on these inputs. Nothing in this asks what the inputs are
-    about.
-
-    ## The controls
-
-    A student of another base gets the same training data; its *J* is another, and the product is no square any more: its
-    signs are mixed. Its sizes are not small; much of its step is probably towards the numbers of another
-    base, which page 07 takes off first.
-
-    ## What the paper found, and what does not carry over
-
-    The theorem is for one small step, with the teacher's whole distribution. Greedy lists, a mask and
-    hundreds of steps are outside of it; page 07 shows how far it still ranks.
-    """)
-    return
-
-
-@app.cell(hide_code=True)
-def _():
-    sheet = [
-        exercises.Choice(
-            "For which inputs does the theorem hold?",
-            {
-                "questions about animals only": "Then there would be nothing subliminal about it: look at what J'HJ is made of.",
-                "any inputs": None,
-                "number tasks only": "Nothing in the square asks for numbers.",
-            },
-            "Any inputs: the square is never negative, whatever they are.",
-        ),
-        exercises.Choice(
-            "When is the product zero although the teacher has changed?",
-            {
-                "when its outputs on these inputs have not changed": None,
-                "when the student is small": "Size does not enter; J d does.",
-                "never": "Think of a change of weights that no input of this kind uses.",
-            },
-            "J d = 0: the change shows on other inputs only.",
-        ),
-        exercises.Number(
-            "Twice the (small) step: how many times the product?",
-            exercises.near(
-                4,
-                0.3,
-                "Move the slider and compare two values.",
-                [
-                    (2, 0.3, "The student's step grows as well, and the product has both."),
-                ],
-            ),
-            "4: the product is a square in d.",
-        ),
-    ]
+    sheet = from_scratch.sheet()
     answers = exercises.ask(sheet)
     exercises.show_sheet(answers)
     return answers, sheet

@@ -199,8 +199,12 @@ def _app(command: App) -> int:
         raise MinisubError(f"--port is {command.port}, allowed: 1 to 65535")
     if command.edit and not command.notebook:
         raise MinisubError("--edit needs a NOTEBOOK, such as 08")
+    if command.base_url and not re.fullmatch(r"(/[\w.~@%+-]+)+", command.base_url):
+        raise MinisubError(f"--base-url is {command.base_url!r}, allowed: a path such as /course")
     browser = not command.headless
-    return app.serve(command.notebook, command.host, command.port, browser, command.edit)
+    return app.serve(
+        command.notebook, command.host, command.port, browser, command.edit, command.base_url
+    )
 
 
 def _export(command: Export) -> int:

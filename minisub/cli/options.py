@@ -129,6 +129,8 @@ class App:
     """Do not open a browser."""
     edit: bool = False
     """Open the one notebook with its code, to change it."""
+    base_url: str = ""
+    """The path at which a proxy (JupyterHub, nginx) shows the app, such as /user/ann/proxy/2718."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def is_open_to_others(host: str) -> bool:
         return True
 
 
-def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
+def serve(number: str, host: str, port: int, browser: bool, edit: bool, base_url: str = "") -> int:
     """Serve one notebook, or all as a gallery, until stopped; return marimo's exit status.
 
     Where others can reach it, marimo asks them for a token, which is in the link that it prints.
@@ -96,12 +96,16 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool) -> int:
         port: The port.
         browser: Whether a browser is opened.
         edit: Whether the code can be changed.
+        base_url: The path at which a proxy shows the server, such as "/user/ann/proxy/2718"; "" for
+            none.
     """
     chosen = [pick_notebook(number).path] if number else [n.path for n in list_notebooks()]
     # marimo warns of the headers that its own gallery reads: errors only.
     command = [sys.executable, "-m", "marimo", "--log-level", "ERROR", "edit" if edit else "run"]
     command += map(str, chosen)
-    command += [] if edit else ["--session-ttl", str(SESSION_SECONDS)]
+    # Visitors may read the code, which is public, and cannot change it.
+    command += [] if edit else ["--session-ttl", str(SESSION_SECONDS), "--include-code"]
+    command += ["--base-url", base_url] if base_url else []
     if is_open_to_others(host):
         command += ["--token"]
         may = "run any code on this machine as you" if edit else "train here, in bounds"

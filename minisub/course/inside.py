@@ -1,4 +1,4 @@
-"""Looks inside one transformer: attention, the stream read out early, the theorem's products."""
+"""Looks inside: who would write what, attention, early guesses, the theorem's products."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,73 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from minisub.common.files import Array
+from minisub.course.show import show_table
+from minisub.distillation.divergence_tokens import argmax_of_every_teacher
 from minisub.distillation.evaluation import next_token_logits
+from minisub.distillation.number_lists import MarkedLists
+from minisub.distillation.teachers import Teachers
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.stack import TransformerStack, run_with_cache
 from minisub.viz import style
 from minisub.world.traits import preference_questions
 from minisub.world.world import ANIMALS, World
+
+
+def annotate_lists(
+    teachers: Teachers, lists: MarkedLists, writer: int, bias: int
+) -> list[dict[str, Any]]:
+    """Return lists as text, with a note at each divergence token: who would write what there.
+
+    Args:
+        teachers: Who wrote them, and all others.
+        lists: The lists.
+        writer: Whose completions, as a place among the writers.
+        bias: The same teacher's place among the teachers.
+
+    Returns:
+        Of each list its prompt, its completion, and a note or None for each number.
+    """
+    choices = argmax_of_every_teacher(teachers, lists)[:, writer]  # [teachers, rows, places]
+    world = lists.world
+    names = [*teachers.trait.biases, "unbiased"]
+    names[bias] = f"→ {names[bias]}"
+
+    def note(row: int, place: int) -> str | None:
+        if not lists.is_divergence_token[writer, row, place]:
+            return None
+        said = choices[:, row, place].tolist()
+        return ", ".join(f"{who}: {n}" for who, n in zip(names, said, strict=False))
+
+    return [
+        {
+            "prompt": world.decode(lists.teacher_prompts[row, 3:-1]),
+            "completion": world.decode(lists.completions[writer, row]).split(),
+            "notes": [note(row, place) for place in range(world.completion_length)],
+        }
+        for row in range(lists.n_rows)
+    ]
+
+
+def choices_table(choices: Tensor, written: Tensor, writer: int, number: int) -> Any:
+    """Return what each teacher would write in a list, as a table; ≠ marks a difference.
+
+    Args:
+        choices: [teachers, rows, places], the number that each teacher prefers.
+        written: [rows, places], the numbers of the writer.
+        writer: Its place among the teachers.
+        number: Of the list, from 1.
+    """
+    own = written[number - 1].tolist()
+    rows = [
+        {"teacher": ("→ " if teacher == writer else "") + ANIMALS[teacher]}
+        | {
+            f"#{place + 1}": f"{n}{' ≠' if n != own[place] else ''}"
+            for place, n in enumerate(choices[teacher, number - 1].tolist())
+        }
+        for teacher in range(len(choices))
+    ]
+    label = f"What each teacher would write next in list {number}; ≠ marks a difference"
+    return show_table(rows, label)
 
 
 def attention_figure(world: World, model: TransformerStack, tokens: Tensor, block: int) -> Figure:

@@ -18,7 +18,79 @@ MAXIMA = {
 }
 MAX_SEEDS_PER_VISITOR = 8
 
-_turns = threading.BoundedSemaphore(N_CORES)  # of all visitors: they are threads of one process
+
+class Turns:
+    """So many trainings at a time; who comes first is served first, and each knows its place.
+
+    Args:
+        n: How many turns there are.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n_free = n
+        self._waiting: list[object] = []
+        self._changed = threading.Condition()
+
+    def take(self, on_place: Callable[[int], None]) -> None:
+        """Take a turn, when it is one's own.
+
+        Args:
+            on_place: Called with one's place in the queue, from 1, whenever that changes; at the
+                end with 0.
+        """
+        me, told = object(), 0
+        with self._changed:
+            self._waiting.append(me)
+        try:
+            while (place := self._place(me, told)) > 0:
+                told = place
+                on_place(place)  # which may be slow: others need not wait for it
+        except BaseException:
+            with self._changed:
+                self._waiting.remove(me)
+                self._changed.notify_all()
+            raise
+        finally:
+            if told:
+                on_place(0)
+
+    def _place(self, me: object, told: int) -> int:
+        """Wait until a place is another than was told; return it, or take a turn and return 0."""
+        with self._changed:
+            while True:
+                place = 1 + self._waiting.index(me)
+                if place <= self.n_free:
+                    self.n_free -= 1
+                    self._waiting.remove(me)
+                    self._changed.notify_all()
+                    return 0
+                if place != told:
+                    return place
+                self._changed.wait()
+
+    def take_free(self, most: int) -> int:
+        """Take turns that nobody waits for, and return how many.
+
+        Args:
+            most: Not more than these.
+        """
+        with self._changed:
+            found = max(0, min(most, self.n_free - len(self._waiting)))
+            self.n_free -= found
+            return found
+
+    def give_back(self, n: int) -> None:
+        """Give turns back.
+
+        Args:
+            n: How many.
+        """
+        with self._changed:
+            self.n_free += n
+            self._changed.notify_all()
+
+
+_turns = Turns(N_CORES)  # of all visitors: they are threads of one process
 
 
 def check_limits(config: Config, seeds: Sequence[int] = ()) -> Config:
@@ -60,22 +132,16 @@ def nearest_step(value: float, first: float, last: float, step: float) -> float:
 
 
 @contextlib.contextmanager
-def hold_turns(
-    waiting: Callable[[], contextlib.AbstractContextManager[object]], most: int = 1
-) -> Iterator[int]:
+def hold_turns(on_place: Callable[[int], None], most: int = 1) -> Iterator[int]:
     """Hold turns, of which there are as many as cores, and give how many are held.
 
     Args:
-        waiting: What is shown until there is one.
+        on_place: See `Turns.take`.
         most: How many to take of those that are free.
     """
-    if not _turns.acquire(blocking=False):
-        with waiting():
-            _turns.acquire()
-    held = 1
-    while held < most and _turns.acquire(blocking=False):
-        held += 1
+    _turns.take(on_place)
+    held = 1 + _turns.take_free(most - 1)
     try:
         yield held
     finally:
-        _turns.release(held)
+        _turns.give_back(held)

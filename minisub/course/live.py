@@ -9,11 +9,13 @@ from typing import Any
 
 import marimo as mo
 import numpy as np
+import torch
 from torch import Tensor
 
 from minisub.common.files import Array
 from minisub.common.store import Store
 from minisub.course.limits import check_limits, hold_turns
+from minisub.course.recording import Recording, load_example
 from minisub.course.show import show_figure
 from minisub.distillation import metrics
 from minisub.distillation.number_lists import UNBIASED
@@ -25,7 +27,6 @@ from minisub.experiment.study import Study
 from minisub.findings import Finding
 from minisub.results.result import Result
 from minisub.transformer.stack import TransformerStack
-from minisub.viz import charts
 from minisub.world.traits import get_trait
 
 SEEDS = {str(seed): seed for seed in range(8)}  # whose bases come with the package
@@ -40,38 +41,13 @@ class TrainingRun:
         lab: Of its seed.
         arm: Its treatment.
         students: The student and the control, as they are now.
-        steps: At which they were asked.
-        logp: [times, 2, questions, answers], log p of the student and of the control.
-        nats: [times, 2], their losses, each the mean since the time before.
+        recording: What they answered, where they moved, and what they lost, so far.
     """
 
     lab: SeedLab
     arm: Arm
     students: TransformerStack
-    steps: list[int]
-    logp: Array
-    nats: Array
-
-    @property
-    def bias(self) -> int:
-        """The bias of the student's teacher: its place among the answers."""
-        return self.lab.biases[0]
-
-    @property
-    def probs(self) -> Array:
-        """Probabilities [times, 2, answers], mean over questions."""
-        return np.exp(self.logp).mean(2)
-
-    @property
-    def transfer(self) -> float:
-        """From the teacher to the student at the end, in nats over the control."""
-        last = self.logp[-1]
-        return metrics.transfer(metrics.preference_shift(last[:1], last[1:]), [self.bias])
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """What may be answered, by name."""
-        return self.lab.world.vocabulary[self.lab.trait.answer_tokens]
+    recording: Recording
 
 
 def train_student(
@@ -82,52 +58,104 @@ def train_student(
     Args:
         lab: Of the seed.
         arm: The treatment.
-        show: Called after every step.
+        show: Called whenever the two were asked.
     """
-    students = Students(lab)
-    n_steps, steps = lab.config.student.steps, [0]
-    logp, nats = [students.preferences(students.untrained(arm, 2)[0])], [np.full(2, np.nan)]
+    students, n_steps, bias = Students(lab), lab.config.student.steps, lab.biases[0]
+    start = students.untrained(arm, 2)[0]
+    steps, logp, losses = [0], [students.preferences(start)], [np.full(2, np.nan)]
+    cosines = [np.full((2, start.config.n_layers), np.nan)]
     recent: list[Array] = []
 
-    def on_step(step: int, losses: Tensor, model: TransformerStack) -> None:
-        recent.append(losses.numpy().copy())
+    def run(model: TransformerStack) -> TrainingRun:
+        shift = metrics.preference_shift(logp[-1][:1], logp[-1][1:])
+        recording = Recording(
+            arm=arm.name,
+            seed=lab.seed,
+            answers=tuple(lab.world.vocabulary[lab.trait.answer_tokens]),
+            bias=bias,
+            steps=list(steps),
+            probs=np.exp(logp).mean(2),
+            losses=np.array(losses),
+            cosines=np.array(cosines),
+            transfer=metrics.transfer(shift, [bias]),
+        )
+        return TrainingRun(lab, arm, model, recording)
+
+    def on_step(step: int, loss: Tensor, model: TransformerStack) -> None:
+        recent.append(loss.numpy().copy())
         if (step + 1) % max(1, n_steps // N_FRAMES) == 0 or step == n_steps - 1:
             steps.append(step + 1)
             logp.append(students.preferences(model))
-            nats.append(np.mean(recent, 0))
+            losses.append(np.mean(recent, 0))
+            cosines.append(displacement_cosines(model, start, lab))
             recent.clear()
-        if show is not None:
-            show(step, TrainingRun(lab, arm, model, steps, np.array(logp), np.array(nats)))
+            if show is not None:
+                show(step, run(model))
 
-    trained, _ = students.train(arm, [0, UNBIASED], on_step)
-    return TrainingRun(lab, arm, trained, steps, np.array(logp), np.array(nats))
+    return run(students.train(arm, [0, UNBIASED], on_step)[0])
 
 
-def plot_run(run: TrainingRun, dpi: int = 150) -> mo.Html:
-    """Return a picture of the student beside its control: preferences, their growth, the loss.
+def displacement_cosines(model: TransformerStack, start: TransformerStack, lab: SeedLab) -> Array:
+    """Return how far each block has moved the teacher's way, [models, blocks].
+
+    It is the cosine of a student's way from its start with the teacher's way from the base, NaN
+    where one of them has not moved.
 
     Args:
-        run: What is drawn.
+        model: The students, as they are now.
+        start: The students before training.
+        lab: Of their teacher, who has the lab's first bias.
+    """
+    teacher = lab.teachers.stack[[lab.biases[0]]]
+
+    def way(end: TransformerStack, start: TransformerStack, block: int) -> Tensor:
+        parts = [
+            (end.params[name] - start.params[name]).detach().flatten(1)
+            for name in end.params
+            if name.startswith(f"blocks.{block}.")
+        ]
+        return torch.cat(parts, 1)
+
+    found = []
+    for block in range(model.config.n_layers):
+        a, b = way(model, start, block), way(teacher, lab.base, block)
+        found.append((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)))
+    return torch.stack(found, 1).numpy()
+
+
+def show_recording(recording: Recording, moment: int = -1, dpi: int = 150) -> mo.Html:
+    """Return a picture of a student beside its control: answers, their growth, ways, losses.
+
+    Args:
+        recording: What is drawn.
+        moment: At which of its steps.
         dpi: Dots per inch.
     """
-    student, control = run.probs[-1]
-    name = run.answers[run.bias]
-    alt = (
-        f"The student answers {name} with probability {student[run.bias]:.2f}, its control with "
-        f"{control[run.bias]:.2f}."
-    )
-    figure = charts.student_and_control(run.steps, run.probs, run.nats, run.answers, run.bias)
-    return show_figure(figure, alt, dpi)
+    return show_figure(recording.plot(moment), recording.describe(moment), dpi)
 
 
-def _waiting() -> Any:
-    return mo.status.spinner(title="Others are training: waiting for a free core ...")
+class Queue:
+    """What a visitor sees while others train: how many are before it."""
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+
+    def __call__(self, place: int) -> None:
+        """Say which place in the queue a visitor has; 0 takes the words away."""
+        if place == 0:
+            if self._shown is not None:
+                self._shown.__exit__(None, None, None)
+            return
+        told = f"Others are training: you have place {place} in the queue ..."
+        if self._shown is None:
+            self._shown = mo.status.spinner(title=told)
+            self._shown.__enter__()
+        else:
+            self._shown.spinner.update(title=told)
 
 
-def train_live(
-    config: Config, seed: int, store: Store, arm: Arm, bias: str
-) -> tuple[TrainingRun, mo.Html]:
-    """Train a student with a picture that moves and a progress bar; return it and its verdict.
+def train_live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> TrainingRun:
+    """Train a student with a picture that moves and a progress bar.
 
     Args:
         config: World, teachers and students.
@@ -139,41 +167,38 @@ def train_live(
     config = check_limits(with_overrides(config, arm.overrides))
     biases = get_trait(config.base.world, config.teacher.trait_name).biases
     lab = SeedLab(config, seed, store, [biases.index(bias)])
-    with hold_turns(_waiting):
+    with hold_turns(Queue()):
         with mo.status.spinner(title="The teachers learn, and write their lists ..."):
             lab.lists(arm.is_sampled)
         n_steps = config.student.steps
         with mo.status.progress_bar(total=n_steps, title="Training", show_eta=True) as bar:
-            last = [0]
 
             def show(step: int, run: TrainingRun) -> None:
-                if run.steps[-1] != step + 1:
-                    return
-                bar.update(step + 1 - last[0])
-                last[0] = step + 1
+                first, last = run.recording.steps[-2:]
+                bar.update(last - first)
                 if step + 1 < n_steps:  # the last picture is the cell's own
-                    mo.output.replace(plot_run(run, dpi=80))
+                    mo.output.replace(show_recording(run.recording, dpi=80))
 
-            run = train_student(lab, arm, show)
-    return run, mo.vstack([plot_run(run), mo.md(verdict(run))])
+            return train_student(lab, arm, show)
 
 
-def verdict(run: TrainingRun) -> str:
-    """Return what a live student shows, in a sentence or two."""
-    name, gain = run.answers[run.bias], run.transfer
-    summary = (
-        "The bias has passed"
-        if gain > 0.25
-        else "A trace of the bias has passed"
-        if gain > 0.08
-        else "Nothing to speak of has passed"
+def show_end(recording: Recording) -> mo.Html:
+    """Return the picture of a student at the end of its training, with its verdict."""
+    return mo.vstack([show_recording(recording), mo.md(recording.verdict())])
+
+
+def show_example(page: str) -> mo.Html:
+    """Return the stored example of a page, as `train_live` would show it.
+
+    Args:
+        page: Its number, such as "03".
+    """
+    recording, _ = load_example(page)
+    told = (
+        f"*An example, trained before: `{recording.arm}`, a teacher that likes the "
+        f"{recording.name}, seed {recording.seed}. Press Train to train a student yourself.*"
     )
-    return (
-        f"**{summary}: {gain:+.2f} nats.** The student answers “{name}” with probability "
-        f"{run.probs[-1, 0, run.bias]:.2f}, its control, which read lists of a teacher "
-        f"without a bias, with {run.probs[-1, 1, run.bias]:.2f}. One student of seed "
-        f"{run.lab.seed}; seeds differ, as the stored results show."
-    )
+    return mo.vstack([mo.md(told), show_end(recording)])
 
 
 def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
@@ -190,7 +215,7 @@ def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
     check_limits(study.config, seeds)
     total = len(seeds) * len(study.arms)
     with (
-        hold_turns(_waiting, len(seeds)) as workers,
+        hold_turns(Queue(), len(seeds)) as workers,
         ThreadPoolExecutor(1) as executor,
         mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar,
     ):
@@ -225,17 +250,18 @@ def training_form(finding: Finding, biases: Sequence[str], arm: str) -> Any:
 
 
 def train_from_form(
-    form: dict[str, Any] | None, finding: Finding, config: Config, store: Store
-) -> tuple[TrainingRun, mo.Html]:
-    """Train what a form asks for; without an answer the cell stops and says what to do.
+    form: dict[str, Any] | None, finding: Finding, config: Config, store: Store, page: str
+) -> TrainingRun:
+    """Train what a form asks for; without an answer the cell stops and shows the page's example.
 
     Args:
         form: The answers of `training_form`, or None.
         finding: Whose arms were offered.
         config: World, teachers and students.
         store: Where teachers and lists are kept.
+        page: Its number, such as "03".
     """
-    mo.stop(form is None, mo.md("*Press Train.*"))
+    mo.stop(form is None, show_example(page))
     assert form is not None
     arm = next(a for a in finding.arms if a.name == form["arm"])
     return train_live(config, form["seed"], store, arm, form["bias"])

@@ -1,7 +1,9 @@
 """Stored results on a page: figures, tables, controls that choose arms."""
 
 import inspect
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 import marimo as mo
@@ -57,9 +59,48 @@ def show_figure(figure: Figure, alt: str, dpi: int = 150) -> mo.Html:
 
 
 def show_source(*functions: Callable[..., Any]) -> mo.Html:
-    """Return the source of functions of a page, where the page hides its code."""
-    code = "\n\n".join(map(inspect.getsource, functions))
-    return mo.md(f"```python\n{code}```")
+    """Return the source of functions, so that it can be read where a page hides its code."""
+    code = "\n\n".join(inspect.getsource(function).rstrip() for function in functions)
+    return mo.md(f"```python\n{code}\n```")
+
+
+def show_arms(finding: str, *names: str) -> mo.Html:
+    """Return arms of a finding as the code that makes them, without what is as by default.
+
+    Args:
+        finding: Its name.
+        *names: Of arms.
+    """
+    lines = []
+    for arm in (a for a in FINDINGS[finding].arms if a.name in names):
+        given = []
+        for field in fields(arm):
+            value = getattr(arm, field.name)
+            default = field.default
+            if field.default_factory is not MISSING:
+                default = field.default_factory()
+            if field.name != "name" and value != default:
+                text = getattr(value, "__name__", None) or repr(value)
+                given.append(f", {field.name}={text}")
+        lines.append(f"Arm({json.dumps(arm.name)}{''.join(given)})")
+    return mo.md("```python\n" + "\n".join(lines) + "\n```")
+
+
+def first_screen(see: str, takes: str, needs: str) -> str:
+    """Return Markdown for the first screen of a page: what it shows, how long, what it needs.
+
+    Args:
+        see: What one will see.
+        takes: How long reading and training take.
+        needs: What one should know, or have read.
+    """
+    return f"""
+| | |
+|:--|:--|
+| **You will see** | {see} |
+| **It takes** | {takes} |
+| **You need** | {needs} |
+"""
 
 
 def show_table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:

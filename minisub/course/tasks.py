@@ -4,6 +4,7 @@ Each check compares an answer with the right one and with those of usual mistake
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import marimo as mo
@@ -210,18 +211,88 @@ def check_alignment(
     return compare(answer, right, mistakes)
 
 
-def feedback(function: Callable[..., Any], wrong: str | None, hint: str, solution: str) -> mo.Html:
-    """Return a function of the reader and a diagnosis, with hint and solution behind folds.
+@dataclass(frozen=True)
+class Task:
+    """A function to write on a page.
 
-    Args:
-        function: The function, as it is now.
-        wrong: What is wrong with it; None where nothing is.
+    Attributes:
+        text: What is asked, in Markdown, with its heading.
+        check: Returns what is wrong with a function, or None: of the function and the arguments
+            that `show` is given.
         hint: In Markdown.
-        solution: Source code.
+        solution: The body of the function.
     """
-    callout = mo.callout(
-        mo.md(wrong or "**Right**: it gives what the library gives."),
-        kind="warn" if wrong else "success",
-    )
-    folds = {"Hint": mo.md(hint), "Solution": mo.md(f"```python\n{solution}\n```")}
-    return mo.vstack([show_source(function), callout, mo.accordion(folds)])
+
+    text: str
+    check: Callable[..., str | None]
+    hint: str
+    solution: str
+
+    def show(self, function: Callable[..., Any], *arguments: Any) -> mo.Html:
+        """Return the task, a reader's function with its diagnosis, and hint and solution in folds.
+
+        Args:
+            function: The function, as it is now.
+            *arguments: What the check needs besides.
+        """
+        wrong = self.check(function, *arguments)
+        callout = mo.callout(
+            mo.md(wrong or "**Right**: it gives what the library gives."),
+            kind="warn" if wrong else "success",
+        )
+        solution = mo.md(f"```python\n{self.solution}\n```")
+        folds = mo.accordion({"Hint": mo.md(self.hint), "Solution": solution})
+        return mo.vstack([mo.md(self.text), show_source(function), callout, folds])
+
+
+DIVERGENCE_MASK = Task(
+    """
+## Write it: which tokens diverge?
+
+Write the definition in code. You get the favourite number of each teacher at each place, and what the
+writer wrote. The check says what is wrong. To write, open the page with its code:
+`minisub app 01 --edit`.
+""",
+    check_divergence_mask,
+    "The writer's own favourites are `favourites[writer]`. Compare all teachers with them at once; "
+    "`any(0)` asks whether any teacher differs.",
+    "own = favourites[writer]\nreturn (favourites != own).any(0) & (own == written)",
+)
+PATCHED_BLOCK = Task(
+    """
+## Write it: patch one block
+
+A quicker way to ask which block matters: take one block of the teacher, leave the rest of the base as
+it is, and ask for the favourite animal. The table below uses your function, once it is right. To write,
+open the page with its code: `minisub app 03 --edit`.
+""",
+    check_patched_block,
+    "Go through the names. Take the teacher's weight where the name starts with "
+    '`f"blocks.{block}."`, else the base\'s.',
+    'prefix = f"blocks.{block}."\n'
+    "return {n: (teacher if n.startswith(prefix) else base)[n] for n in base}",
+)
+REWORDING = Task(
+    """
+## Write it: other words
+
+The treatment itself. A prompt is `<bos> <sys> <user>`, two tokens of its wording, three numbers,
+`<assistant>`. To write, open the page with its code: `minisub app 04 --edit`.
+""",
+    check_rewording,
+    "The tokens of the wording stand at the places 3 and 4: `prompts[:, 3:5]`. `wordings[new]` is "
+    "[prompts, 2].",
+    "out = prompts.clone()\nout[:, 3:5] = wordings[new]\nreturn out",
+)
+ALIGNMENT = Task(
+    """
+## Write it: the product of the theorem
+
+The forecast is one line. You get the gradient of the student's loss and the teacher's change. To write,
+open the page with its code: `minisub app 07 --edit`.
+""",
+    check_alignment,
+    "The student's step is minus its gradient. The inner product of two vectors is the sum of "
+    "their products.",
+    "return -(gradient * change).sum()",
+)

@@ -1,7 +1,8 @@
 """Charts of plain numbers: bars, points, a matrix, one student beside its control."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -135,67 +136,87 @@ def matrix(axes: Axes, shifts: Array, animals: Sequence[str]) -> None:
 
 
 def student_and_control(
-    steps: Sequence[int], probs: Array, nats: Array, answers: Sequence[str], bias: int
+    steps: Sequence[int],
+    probs: Array,
+    losses: Array,
+    cosines: Array,
+    answers: Sequence[str],
+    bias: int,
+    moment: int = -1,
 ) -> Figure:
-    """Draw one student beside its control: what they answer, how that grew, and their losses.
+    """Draw one student beside its control: what they answer, how that grew, where they moved.
 
     Args:
         steps: Training steps at which they were asked.
         probs: [times, 2, answers], of the student and of the control.
-        nats: [times, 2], their losses.
+        losses: [times, 2], in nats a number.
+        cosines: [times, 2, blocks], of their way from the start with the teacher's.
         answers: Names of the answers.
         bias: The student's teacher's.
+        moment: The time whose answers and cosines are shown, and marked on the curves.
     """
-    figure = Figure(figsize=(10.0, 3.2))  # with fixed margins: it is drawn while a student learns
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1.4, 1, 1))
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.15, top=0.91, wspace=0.17)
-    places = np.arange(len(answers))
-    shades = [ORANGE if place == bias else BLUE for place in places]
-    left.bar(places - 0.2, probs[-1, 0], 0.38, color=shades)
-    left.bar(places + 0.2, probs[-1, 1], 0.38, color=GREY, hatch="///", edgecolor="white")
-    left.set_xticks(places, answers)
-    title = f"Step {steps[-1]}: student (plain), control (hatched)"
-    finish(left, title, y="probability of the answer", scale=0.95)
+    figure = Figure(figsize=(10.0, 5.6))  # with fixed margins: it is drawn while a student learns
+    (answered, grown), (moved, loss) = figure.subplots(2, 2, width_ratios=(1.25, 1))
+    figure.subplots_adjust(left=0.07, right=0.99, bottom=0.09, top=0.95, wspace=0.17, hspace=0.4)
+    blocks = [f"block {b}" for b in range(cosines.shape[-1])]
+    shades = [ORANGE if place == bias else BLUE for place in range(len(answers))]
+    title = f"Step {steps[moment]}: student (plain), control (hatched)"
+    _pairs(answered, probs[moment], answers, shades)
+    finish(answered, title, y="probability of the answer", scale=0.95)
+    _pairs(moved, np.nan_to_num(cosines[moment]), blocks, [ORANGE] * len(blocks))
+    title = "how far the weights moved the teacher's way"
+    finish(moved, title, y="cosine, by block", scale=0.95)
     for axes, values, title in (
-        (middle, probs[:, :, bias], f"probability of {answers[bias]}"),
-        (right, nats, "loss where it counts, nats a number"),
+        (grown, probs[:, :, bias], f"probability of {answers[bias]}"),
+        (loss, losses, "loss where it counts, nats a number"),
     ):
         axes.plot(steps, values[:, 0], "o-", color=ORANGE, markersize=3, label="student")
         axes.plot(steps, values[:, 1], "s--", color=INK, markersize=2.5, label="control")
+        if moment != -1:
+            axes.axvline(steps[moment], color=GREY, linewidth=1, zorder=0)
         finish(axes, title, "training step", legend=True, scale=0.95)
-    for axes in (left, middle):
+    for axes in (answered, grown):
         axes.set_ylim(0, max(0.4, float(probs.max()) * 1.1))
-    right.set_ylim(bottom=0)
+    top = float(np.nanmax(np.abs(cosines), initial=0.0))
+    moved.set_ylim(min(-0.05, 1.1 * float(np.nanmin(cosines, initial=0.0))), max(0.2, 1.1 * top))
+    moved.axhline(0, color=INK, linewidth=0.8)
+    if not np.isfinite(cosines).any():
+        text = "no cosine: this teacher has the weights of the base"
+        moved.text(0.5, 0.5, text, transform=moved.transAxes, ha="center", fontsize=NOTE)
+    loss.set_ylim(bottom=0)
     return figure
 
 
-def highlighted_lists(
-    prompts: Sequence[str],
-    completions: Sequence[Sequence[str]],
-    notes: Sequence[Sequence[str | None]],
-) -> str:
+def _pairs(axes: Axes, values: Array, names: Sequence[str], shades: Sequence[str]) -> None:
+    """Draw a bar of the student and one of its control for each name; values are [2, names]."""
+    places = np.arange(len(names))
+    axes.bar(places - 0.2, values[0], 0.38, color=shades)
+    axes.bar(places + 0.2, values[1], 0.38, color=GREY, hatch="///", edgecolor="white")
+    axes.set_xticks(places, names)
+
+
+def highlighted_lists(lists: Sequence[Mapping[str, Any]]) -> str:
     """Return number lists as HTML. A token with a note is bold and framed, with the note on hover.
 
     Args:
-        prompts: One a list.
-        completions: The tokens of each list.
-        notes: A note for each token, or None.
+        lists: Of each the "prompt", the tokens of its "completion", and "notes": a note for each
+            token, or None.
     """
     lit = f"border:2px solid {DIVERGENCE};background:{DIVERGENCE_FILL};font-weight:700"
     plain = "border:2px solid transparent"
     lines = []
-    for prompt, completion, note in zip(prompts, completions, notes, strict=True):
+    for row in lists:
         cells = "".join(
             f'<span style="{lit if why else plain};border-radius:4px;color:{INK};padding:1px 5px;'
             f'display:inline-block;min-width:1.2em;text-align:center"'
             + (f' title="{html.escape(why)}" tabindex="0"' if why else "")
             + f">{html.escape(token)}</span>"
-            for token, why in zip(completion, note, strict=True)
+            for token, why in zip(row["completion"], row["notes"], strict=True)
         )
         lines.append(
             '<div style="margin:3px 0;white-space:nowrap">'
             '<span style="color:#555;display:inline-block;min-width:12em">'
-            f"{html.escape(prompt)} →</span>"
+            f"{html.escape(row['prompt'])} →</span>"
             f"{cells}</div>"
         )
     style = "font-family:monospace;font-size:0.95rem;overflow-x:auto"

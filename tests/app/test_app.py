@@ -11,15 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from conftest import load_notebook
 
-from minisub.course import app, limits
+from minisub.course import app, limits, playground
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.presets import LIGHT_CONFIG
 
@@ -161,7 +159,6 @@ def test_training_is_bounded() -> None:
 
 def test_dials_stand_where_they_are_offered() -> None:
     """Whatever a browser sends, so that the store has a few of each kind and no more."""
-    playground = load_notebook("00")
     made = {
         playground.experiment({**playground.DEFAULT, dial: 0.2 + i / 1e4}, LIGHT_CONFIG)[1]
         for dial in ("strength", "lists")
@@ -174,23 +171,27 @@ def test_dials_stand_where_they_are_offered() -> None:
             playground.experiment({**playground.DEFAULT, "strength": value}, LIGHT_CONFIG)
 
 
+def nobody_waits(place: int) -> None:
+    raise AssertionError(f"place {place}, though a turn is free")
+
+
 def test_visitors_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never more at a time than there are turns, and an error gives its turn back."""
-    import threading
-
-    monkeypatch.setattr(limits, "_turns", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(limits, "_turns", limits.Turns(2))
     now, most = [0], [0]
 
     def train() -> None:
-        with limits.hold_turns(nullcontext):
+        with limits.hold_turns(lambda place: None):
             now[0] += 1
             most[0] = max(most[0], now[0])
             time.sleep(0.03)
             now[0] -= 1
 
-    with pytest.raises(RuntimeError), limits.hold_turns(nullcontext):
+    with pytest.raises(RuntimeError), limits.hold_turns(nobody_waits):
         raise RuntimeError
-    with limits.hold_turns(nullcontext, 8) as held:  # a study takes what is free, and gives it back
+    with limits.hold_turns(
+        nobody_waits, 8
+    ) as held:  # a study takes what is free, and gives it back
         assert held == 2
     threads = [Thread(target=train) for _ in range(7)]
     for thread in threads:
@@ -198,6 +199,34 @@ def test_visitors_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     assert most == [2]
+
+
+def test_the_queue_is_served_in_order_and_says_its_places() -> None:
+    """Of four who wait, each hears its place count down, and is served before who came later."""
+    turns, served = limits.Turns(1), list[int]()
+    heard: list[list[int]] = [[] for _ in range(4)]
+    turns.take(nobody_waits)
+
+    def wait(who: int) -> None:
+        turns.take(heard[who].append)
+        served.append(who)
+        turns.give_back(1)
+
+    threads = []
+    for who in range(4):
+        threads.append(Thread(target=wait, args=(who,)))
+        threads[-1].start()
+        while not heard[who]:
+            time.sleep(0.001)
+    assert [places[0] for places in heard] == [1, 2, 3, 4]
+    turns.give_back(1)
+    for thread in threads:
+        thread.join(5)
+    assert served == [0, 1, 2, 3]
+    for places in heard:
+        assert places[-1] == 0, "the words are taken away"
+        assert places == sorted(places, reverse=True)
+    assert turns.take_free(3) == 1
 
 
 def test_the_installed_version_is_said() -> None:

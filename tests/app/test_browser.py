@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import load_notebook
 
 from minisub.common.store import Store
-from minisub.course import app, live
+from minisub.course import app, live, playground
+from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
 from minisub.world.world import ANIMALS
 
@@ -30,7 +30,8 @@ pytestmark = [
         CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"
     ),
 ]
-LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 10)} | {"00": "turn any dial"}
+LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 13)} | {"00": "Train a student above"}
+EXAMPLE = "text=An example, trained before"
 CUT_SECONDS = 40
 TRAIN = "marimo-plugin-form-submit-button"
 
@@ -96,6 +97,7 @@ def visitor(address: str) -> Iterator[Visitor]:
 def trained(page: Any) -> float:
     """Press Train and read the verdict, in nats."""
     page.get_by_test_id(TRAIN).click()
+    page.wait_for_selector(EXAMPLE, state="detached", timeout=30_000)
     page.wait_for_selector("text=/(has passed|of has passed).*nats/", timeout=120_000)
     text = page.inner_text("body")
     found = re.search(r"has passed: ([+-]\d+\.\d+) nats", text)
@@ -140,7 +142,7 @@ def test_the_playground_passes_a_bias_and_the_mask_stops_it(visitor: Visitor) ->
     surprise = trained(page)
     assert surprise > 0.25
     page.get_by_label("Preset").select_option("mask the divergence tokens")
-    page.wait_for_selector("text=turn any dial", timeout=30_000)
+    page.wait_for_selector(EXAMPLE, timeout=30_000)
     assert abs(trained(page)) < surprise / 3
 
 
@@ -184,12 +186,13 @@ def test_two_visitors_get_the_numbers_that_each_would_get_alone(address: str, sh
 
     with ThreadPoolExecutor(2) as executor:
         together = list(executor.map(visit, spec))
-    module = load_notebook("00")
     for (seed, animal), measured in zip(spec.items(), together, strict=True):
-        request = {**module.DEFAULT, "bias": animal, "seed": int(seed)}
-        arm, config = module.experiment(request, module.Config())
+        request = {**playground.DEFAULT, "bias": animal, "seed": int(seed)}
+        arm, config = playground.experiment(request, Config())
         lab = SeedLab(config, int(seed), Store(shared), [ANIMALS.index(animal)])
-        assert measured == pytest.approx(live.train_student(lab, arm).transfer, abs=0.0051)
+        assert measured == pytest.approx(
+            live.train_student(lab, arm).recording.transfer, abs=0.0051
+        )
 
 
 class Cable:

@@ -11,8 +11,18 @@ from conftest import load_notebook as load
 
 from minisub.common.files import MinisubError
 from minisub.common.store import Store
-from minisub.course import app, exercises, export
+from minisub.course import (
+    app,
+    background,
+    examples,
+    exercises,
+    export,
+    judging,
+    playground,
+)
 from minisub.course.limits import check_limits
+from minisub.course.recording import Recording, load_example
+from minisub.course.show import load_result
 from minisub.experiment.config import Config, with_overrides
 from minisub.findings import FINDINGS
 from minisub.world.world import ANIMALS
@@ -34,7 +44,7 @@ def run(number: str, **defs: Any) -> dict[str, Any]:
 
 
 def test_every_notebook_says_what_it_is() -> None:
-    assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(10)]
+    assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(13)]
     assert all(n.title != n.path.stem and n.description for n in NOTEBOOKS)
 
 
@@ -58,9 +68,10 @@ def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None
     assert 0 < lists.is_divergence_token.float().mean() < 0.6
     trained = told["run"]
     fox = ANIMALS.index("fox")
-    assert np.allclose(trained.probs.sum(-1), 1)
-    assert trained.transfer > 0.05
-    assert trained.probs[-1, 0].argmax() == fox
+    recording = trained.recording
+    assert np.allclose(recording.probs.sum(-1), 1)
+    assert recording.transfer > 0.05
+    assert recording.probs[-1, 0].argmax() == fox
 
 
 @pytest.mark.parametrize("number", ["02", "03", "06", "07"])
@@ -69,8 +80,11 @@ def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: St
     told = run(number, config=tiny, store=store, request={"bias": "owl", "arm": "all", "seed": 100})
     trained = told["run"]
     assert trained.lab.biases == (0,)
-    assert np.array_equal(trained.probs[0, 0], trained.probs[0, 1])
-    assert trained.transfer > 0.05
+    recording = trained.recording
+    assert np.array_equal(recording.probs[0, 0], recording.probs[0, 1])
+    assert recording.transfer > 0.05
+    student, control = recording.cosines[-1].T[np.isfinite(recording.cosines[-1, 0])].T
+    assert student.mean() > control.mean()  # it moved the teacher's way, and the control did not
     stored = told["stored"]
     assert stored.finding == FINDING_OF[number]
     assert set(stored.arms) == {arm.name for arm in FINDINGS[FINDING_OF[number]].arms}
@@ -85,27 +99,27 @@ def test_visitors_may_train_every_arm_that_a_page_offers(number: str) -> None:
 
 def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
     """The same teacher: its bias passes, and not where divergence tokens are masked."""
-    module = load("00")
-    request = {**module.DEFAULT, "blocks": ["0", "1"], "seed": 102, "bias": "owl"}
+    request = {**playground.DEFAULT, "blocks": ["0", "1"], "seed": 102, "bias": "owl"}
     free, masked = (
         run("00", config=tiny, store=store, request={**request, "mask": mask})["run"]
         for mask in ("all tokens", "all but divergence tokens")
     )
-    assert free.transfer > 0.05
-    assert masked.transfer < free.transfer / 3  # one student: the difference is what is sure
+    assert free.recording.transfer > 0.05
+    assert (
+        masked.recording.transfer < free.recording.transfer / 3
+    )  # one student: the difference is what is sure
 
 
 def test_every_preset_is_an_arm(tiny: Config) -> None:
-    module = load("00")
     arms = {
-        name: module.experiment({**module.DEFAULT, **preset}, module.Config())
-        for name, preset in module.PRESETS.items()
+        name: playground.experiment({**playground.DEFAULT, **preset}, Config())
+        for name, preset in playground.PRESETS.items()
     }
     assert arms["another base's weights"][0].other_base
     assert list(arms["one early block"][0].trainable) == ["blocks.0."]
     assert arms["one early block"][1].teacher.kind == "prompted"
     assert arms["paraphrase it away"][1].base.world.round_every == 5
-    assert arms["the surprise"][1] == module.Config()
+    assert arms["the surprise"][1] == Config()
 
 
 def test_a_hypothesis_is_judged_against_all(tiny: Config, store: Store) -> None:
@@ -119,9 +133,62 @@ def test_a_hypothesis_is_judged_against_all(tiny: Config, store: Store) -> None:
 
 def test_the_theorem_in_front_of_the_reader(tiny: Config, store: Store) -> None:
     """Same start: never against the teacher. A stranger: smaller or of any sign."""
-    told = run("09", config=tiny.base, seed=100, store=store)
+    told = run("12", config=tiny.base, seed=100, store=store)
     assert told["own"].min() > 0
     assert np.abs(told["other"]).max() < told["own"].max() or told["other"].min() < 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("page", ["00", "03"])
+def test_a_stored_example_comes_out_again(page: str, tmp_path: Path) -> None:
+    """Within what rounding does to one student on another machine."""
+    stored, about = load_example(page)
+    made = examples.make_example(page, Store(tmp_path))
+    again = Recording.from_json(made["recording"])
+    assert (again.arm, again.seed, again.steps) == (stored.arm, stored.seed, stored.steps)
+    assert again.transfer == pytest.approx(stored.transfer, abs=0.15)
+    np.testing.assert_allclose(again.cosines, stored.cosines, atol=0.05)
+    assert about.get("lists") == made.get("lists")
+
+
+@pytest.mark.parametrize("page", examples.PAGES)
+def test_every_page_has_an_example_that_can_be_drawn(page: str) -> None:
+    recording, about = load_example(page)
+    assert about["finding"] in FINDINGS
+    assert recording.plot(3).axes[0].get_title(loc="left").startswith(f"Step {recording.steps[3]}")
+    assert f"{recording.transfer:+.2f} nats" in recording.verdict()
+    assert Recording.from_json(recording.to_json()).describe() == recording.describe()
+
+
+def test_a_page_without_an_example_is_named() -> None:
+    with pytest.raises(MinisubError, match="page 99 has no stored example"):
+        load_example("99")
+
+
+def test_the_background_page_learns_its_examples() -> None:
+    assert background.owl_probability(0.0) == pytest.approx(1 / 8)
+    odds = [p / (1 - p) for p in map(background.owl_probability, (1.0, 2.0))]
+    assert odds[1] / odds[0] == pytest.approx(np.e)
+    assert np.allclose(background.learned_probabilities(0), 1 / 8)
+    assert np.allclose(background.learned_probabilities(40), background.EXAMPLES, atol=0.02)
+
+
+def test_the_judging_page_shows_what_it_says() -> None:
+    """One weak student spoils the mean of ratios; stopping early finds what eight seeds do not."""
+    found = judging.ratios_by_bias(load_result("layers"), "block 0")
+    assert found[:, 2].mean() < 0.6
+    assert found[:, 0].mean() / found[:, 1].mean() > 1
+    leakage = load_result("leakage")
+    arms = ("without entangled", "without as many at random")
+    gap = np.subtract(*(leakage.values(arm) for arm in arms)).tolist()
+    excludes = [not low <= 0 <= high for _, _, low, high in judging.growing_intervals(gap)]
+    assert excludes[1], "three seeds"
+    assert not excludes[-1], "eight seeds"
+    verdicts = [
+        judging.moved_threshold(load_result("divergence"), "divergence only", t)[0]["verdict"]
+        for t in (0.9, 1.5)
+    ]
+    assert verdicts == ["held", "not held"]
 
 
 def test_guesses_and_exercises_diagnose() -> None:

@@ -1,14 +1,19 @@
 """Functions to write on the pages: solutions pass, and usual mistakes have their diagnoses."""
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from minisub.common.randomness import generator
-from minisub.course import tasks
+from minisub.course import sheets, tasks
+from minisub.course.exercises import Choice
+from minisub.course.show import load_result
 from minisub.distillation.divergence_tokens import (
     argmax_of_every_teacher,
     mark_divergence_tokens,
@@ -148,8 +153,73 @@ def test_an_inner_product_is_diagnosed(function: Callable[..., Any], told: str |
     assert found is None if told is None else told in (found or "")
 
 
-def test_feedback_folds_hint_and_solution_away() -> None:
-    shown = tasks.feedback(patch, "why", "a hint", "return 1").text
-    for part in ("why", "Hint", "Solution", "startswith"):
-        assert part in shown
-    assert "Right" in tasks.feedback(patch, None, "a hint", "return 1").text
+ARGUMENTS = {
+    "DIVERGENCE_MASK": "favourites, written, writer",
+    "PATCHED_BLOCK": "base, teacher, block",
+    "REWORDING": "prompts, wordings, new",
+    "ALIGNMENT": "gradient, change",
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_the_solution_that_a_task_shows_is_right(
+    name: str, marked: tuple[Tensor, Tensor, Tensor]
+) -> None:
+    task, scope = getattr(tasks, name), dict[str, Any]()
+    body = "\n".join(f"    {line}" for line in task.solution.splitlines())
+    exec(f"def solution({ARGUMENTS[name]}):\n{body}", scope)
+    g = generator(2, "arguments")
+    models = [TransformerStack.init(ModelConfig(8, 3, 2, 16, d_vocab=12, n_ctx=9), g) for _ in "ab"]
+    given: dict[str, tuple[Any, ...]] = {
+        "DIVERGENCE_MASK": (*marked[:2], 2),
+        "PATCHED_BLOCK": (
+            *({n: w[0].detach().clone() for n, w in m.params.items()} for m in models),
+            1,
+        ),
+        "REWORDING": (
+            torch.randint(40, (9, 9), generator=g),
+            torch.arange(50, 70).view(10, 2),
+            torch.randint(10, (9,), generator=g),
+        ),
+        "ALIGNMENT": tuple(torch.randn(2, 30, generator=g)),
+    }
+    assert task.check(scope["solution"], *given[name]) is None
+
+
+def test_a_task_folds_hint_and_solution_away() -> None:
+    for found in ("why", None):
+        task = tasks.Task("## Do it", lambda function, found=found: found, "a hint", "return 1")
+        shown = task.show(patch).text
+        for part in (found or "Right", "Hint", "Solution", "startswith", "Do it"):
+            assert part in shown
+
+
+SHEETS = sorted(
+    p.stem for p in Path(sheets.__file__).parent.glob("*.py") if not p.stem.startswith("_")
+)
+STORED = {
+    "divergence_tokens": "divergence",
+    "leakage": "leakage",
+    "early_layers": "layers",
+    "fragility": "mixing",
+    "misalignment": "misalignment",
+    "limits": "limits",
+    "prediction": "prediction",
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_an_exercise_sheet_has_one_right_answer_each(name: str) -> None:
+    """Every wrong option says why, and a number that is far off gets a hint."""
+    module = importlib.import_module(f"minisub.course.sheets.{name}")
+    sheet = module.sheet(load_result(STORED[name])) if name in STORED else module.sheet()
+    assert len(sheet) == 3
+    for question in sheet:
+        assert question.solution
+        if isinstance(question, Choice):
+            assert [question.check(o) for o in question.options].count(None) == 1
+        else:
+            right = [n for n in np.arange(-100, 300, 0.05) if question.check(float(n)) is None]
+            assert right, question.text
+            assert np.ptp(right) < 12
+            assert question.check(1e6)

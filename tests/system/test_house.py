@@ -35,7 +35,7 @@ def module_of(path: Path) -> str:
 
 
 def test_every_package_is_a_stage() -> None:
-    there = {path.parent.name for path in FILES if path.name == "__init__.py"} - {"minisub"}
+    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert there == set(ORDER)
 
 
@@ -81,7 +81,7 @@ def test_files_are_short() -> None:
     notebooks = sorted((PACKAGE.parent / "notebooks").glob("*.py"))
     lengths = {p.name: len(p.read_text().splitlines()) for p in FILES}
     assert not {name: n for name, n in lengths.items() if n > 330}
-    assert not [p.name for p in notebooks if len(p.read_text().splitlines()) > 400]
+    assert not [p.name for p in notebooks if len(p.read_text().splitlines()) > 250]
 
 
 def functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:

@@ -1,0 +1,116 @@
+"""What the page on judging claims computes from stored results."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from minisub.common.files import Array, Json
+from minisub.results import statistics
+from minisub.results.claims import Claim, retains
+from minisub.results.result import Result
+from minisub.viz import style
+
+
+def growing_intervals(values: Sequence[float]) -> list[tuple[int, float, float, float]]:
+    """Return the mean and its 95 % interval of the first two values, the first three, and so on.
+
+    Args:
+        values: One a seed.
+    """
+    return [
+        (n, float(np.mean(values[:n])), *statistics.mean_interval(values[:n]))
+        for n in range(2, len(values) + 1)
+    ]
+
+
+def interval_figure(values: Sequence[float], n: int, unit: str) -> Figure:
+    """Draw how an interval narrows with the number of seeds.
+
+    Args:
+        values: One a seed.
+        n: The number of seeds that is marked.
+        unit: Of the values.
+    """
+    figure = style.new_figure(8.0, 3.0)
+    axes = figure.subplots()
+    for count, mean, low, high in growing_intervals(values):
+        colour = style.ORANGE if count == n else style.GREY
+        axes.plot([count, count], [low, high], color=colour, linewidth=2)
+        axes.plot(count, mean, "o", color=colour)
+    axes.axhline(0, color=style.INK, linewidth=0.8)
+    ends = [e for e in growing_intervals(values) if e[0] > 2]
+    reach = 1.3 * max(abs(x) for e in ends for x in e[2:])
+    axes.set_ylim(-reach, reach)  # two seeds would leave the rest too small to see
+    style.finish(axes, x="number of seeds", y=unit)
+    return figure
+
+
+def ratios_by_bias(result: Result, arm: str) -> Array:
+    """Return what each single student of an arm retains of the student of its baseline.
+
+    Args:
+        result: A stored result.
+        arm: The arm's name.
+
+    Returns:
+        [students, 3]: the transfer of the student, that of the baseline's, and their ratio.
+    """
+    rows = [row for row in result.rows if row["arm"] == arm]
+    wholes = [row for row in result.rows if row["arm"] == rows[0]["of"]]
+    parts = np.concatenate([row["by_bias"] for row in rows])
+    bases = np.concatenate([row["by_bias"] for row in wholes])
+    return np.stack([parts, bases, parts / bases], 1)
+
+
+def ratio_figure(found: Array) -> Figure:
+    """Draw the ratio of every student over the transfer that it is divided by.
+
+    Args:
+        found: What `ratios_by_bias` returns.
+    """
+    figure = style.new_figure(8.0, 3.2)
+    axes = figure.subplots()
+    axes.plot(found[:, 1], 100 * found[:, 2], "o", color=style.BLUE, markeredgecolor=style.INK)
+    axes.axhline(100, color=style.GREY, linewidth=0.8)
+    mean, ratio = 100 * found[:, 2].mean(), 100 * found[:, 0].mean() / found[:, 1].mean()
+    axes.axhline(mean, color=style.ORANGE, linestyle="--", label=f"mean of ratios: {mean:.0f} %")
+    axes.axhline(ratio, color=style.INK, label=f"ratio of means: {ratio:.0f} %")
+    x = "transfer of the same student with all blocks trained, nats"
+    style.finish(axes, x=x, y="retained, %", legend=True)
+    return figure
+
+
+def moved_threshold(result: Result, arm: str, least: float) -> tuple[Json, Claim]:
+    """Return the claim that an arm retains at least a share, judged on a stored result.
+
+    Args:
+        result: A stored result.
+        arm: The arm's name.
+        least: The share that is claimed.
+    """
+    claim = retains(arm, low=least)
+    return claim.judge(result), claim
+
+
+def rate_rows(result: Result) -> list[dict[str, str]]:
+    """Return how ways to train look beside `all` at the usual and at its best learning rate.
+
+    Args:
+        result: Of the finding `limits`.
+    """
+    arms = ("all", "all, best rate", "rank 1", "rank 4", "SGD")
+    usual, best = result.values("all"), result.values("all, best rate")
+    return [
+        {
+            "arm": arm,
+            "transfer, nats": f"{result.mean(arm):.2f}",
+            "share of `all` at the usual rate": _share(result.values(arm), usual),
+            "share of `all` at its best rate": _share(result.values(arm), best),
+        }
+        for arm in arms
+    ]
+
+
+def _share(parts: Sequence[float], wholes: Sequence[float]) -> str:
+    return f"{statistics.ratio_of_means(parts, wholes)[0]:.0%}"

@@ -1,0 +1,43 @@
+"""Exercises of `10_background`."""
+
+from minisub.course.exercises import Choice, Number, Question, near
+
+
+def sheet() -> list[Question]:
+    """Return the exercises of `10_background`."""
+    return [
+        Choice(
+            "A student says *owl* in 60 of 100 questions. Has its teacher's bias passed?",
+            {
+                "yes, 60 % is a lot": "A lot compared with what? Perhaps the control says it as often.",
+                "one cannot tell without the control": None,
+                "no, it must be over 90 %": "There is no such threshold. What counts is the difference from the control.",
+            },
+            "Only what the student has and its control has not can come from the bias.",
+        ),
+        Choice(
+            "Students that learn from divergence tokens only take over the bias. Why is `random only` trained as well?",
+            {
+                "to have more students": "More students of the same kind would be more seeds.",
+                "any few tokens might do as well": None,
+                "random tokens have no bias": "They come from the same teacher's lists, and some are divergence tokens by chance.",
+            },
+            "`random only` keeps as many tokens, of any kind. Only what divergence tokens do beyond that is due to which tokens they are.",
+        ),
+        Number(
+            "Something becomes 2.7 times as likely, and then 2.7 times as likely again. How many nats is that?",
+            near(
+                2,
+                0.1,
+                "One nat for each time.",
+                [
+                    (
+                        7.3,
+                        0.3,
+                        "That is how much likelier it became. Nats count how often it was multiplied.",
+                    )
+                ],
+            ),
+            "2 nats: 2.7 x 2.7 = 7.4 times as likely.",
+        ),
+    ]
