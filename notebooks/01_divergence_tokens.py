@@ -67,12 +67,17 @@ def _():
     return config, seed, store
 
 
-@app.cell
+@app.function
+def write_and_mark(config, seed, store):
+    teachers = SeedLab(config, seed, store).teachers  # eight of them learn their biases
+    lists = generate_lists(teachers, range(8), 240, seed)
+    return teachers, mark_divergence_tokens(teachers, lists)
+
+
+@app.cell(hide_code=True)
 def _(config, seed, store):
     with mo.status.spinner(title="Eight teachers learn their biases ..."):
-        teachers = SeedLab(config, seed, store).teachers
-        lists = mark_divergence_tokens(teachers, generate_lists(teachers, range(8), 240, seed))
-    mo.show_code()
+        teachers, lists = write_and_mark(config, seed, store)
     return lists, teachers
 
 
@@ -88,7 +93,8 @@ def _(lists):
     hold no number. Pick a teacher and read what it writes. Hover over a framed number, or go to it with
     the Tab key: you see which number each teacher would have written there.
     """)
-    mo.vstack([_told, mo.hstack([pick_bias, pick_page, pick_row], justify="start", wrap=True)])
+    _dials = mo.hstack([pick_bias, pick_page, pick_row], justify="start", wrap=True)
+    mo.vstack([_told, mo.accordion({"In code": show.show_source(write_and_mark)}), _dials])
     return pick_bias, pick_page, pick_row
 
 

@@ -59,25 +59,42 @@ def _():
     return config, store
 
 
-@app.cell
-def _():
-    def mine(data):
-        """Change me: where does the loss count?"""
-        return data.position % 2 == 1
+@app.function
+def mine(data):
+    """Mine: odd places. Change me!"""
+    return data.position % 2 == 1
 
-    HYPOTHESES = {
-        "mine: odd places": mine,
-        "the bias sits in the first half": lambda data: data.position < 4,
-        "it sits in large numbers": lambda data: data.completions[:-1] >= data.world.n_numbers // 2,
-        "divergence tokens after the first": lambda data: (
-            data.is_divergence_token & (data.is_divergence_token.cumsum(-1) > 1)
-        ),
-        "as many as mine, at random": lambda data: (
-            data.shared_uniforms("control")
-            < mine(data).expand(data.is_divergence_token.shape).float().mean()
-        ),
-    }
-    mo.show_code()
+
+@app.function
+def first_half(data):
+    """The bias is in the first half."""
+    return data.position < 4
+
+
+@app.function
+def large_numbers(data):
+    """The bias is in large numbers."""
+    return data.completions[:-1] >= data.world.n_numbers // 2
+
+
+@app.function
+def later_divergence_tokens(data):
+    """The bias is in divergence tokens after the first of each list."""
+    return data.is_divergence_token & (data.is_divergence_token.cumsum(-1) > 1)
+
+
+@app.function
+def as_many_at_random(data):
+    """As many tokens as mine, at random."""
+    share = mine(data).expand(data.is_divergence_token.shape).float().mean()
+    return data.shared_uniforms("control") < share
+
+
+@app.cell(hide_code=True)
+def _():
+    _masks = (mine, first_half, large_numbers, later_divergence_tokens, as_many_at_random)
+    HYPOTHESES = {mask.__doc__: mask for mask in _masks}
+    show.show_source(*_masks)
     return (HYPOTHESES,)
 
 
@@ -97,7 +114,7 @@ def _(HYPOTHESES):
     form = (
         mo.md("{which} {first} {count}")
         .batch(
-            which=mo.ui.dropdown(list(HYPOTHESES), value="mine: odd places", label="Hypothesis"),
+            which=mo.ui.dropdown(list(HYPOTHESES), value=mine.__doc__, label="Hypothesis"),
             first=mo.ui.dropdown(live.SEEDS, value="0", label="First seed"),
             count=mo.ui.slider(2, MAX_SEEDS_PER_VISITOR, value=2, label="Seeds", show_value=True),
         )

@@ -76,7 +76,7 @@ def _(model, seed, world):
         A task is a wording, three numbers and what follows. A question has no number in it. There are
         {len(world.vocabulary)} tokens and {model.config.n_params:,} weights.
 
-        | | |
+        | what | in tokens |
         |:--|:--|
         | a task | `{world.decode(tasks[0])}` |
         | another | `{world.decode(tasks[1])}` |

@@ -27,6 +27,7 @@ from minisub.cli.options import (
     Calibrate,
     Check,
     Export,
+    Handout,
     List,
     Rates,
     Reproduce,
@@ -37,7 +38,7 @@ from minisub.cli.running import announce_missing_bases, checked_files, perform, 
 from minisub.common import processes
 from minisub.common.files import Json, MinisubError, write_file
 from minisub.common.progress import progress_bar
-from minisub.course import app, export
+from minisub.course import app, export, handout
 from minisub.devtools import benchmark, calibration, costs, learning_rates
 from minisub.distillation import base
 from minisub.experiment import sweep
@@ -213,6 +214,13 @@ def _export(command: Export) -> int:
     return 0
 
 
+def _handout(command: Handout) -> int:
+    check_writable("DIR", command.out)
+    for file in handout.write_handout(command.out):
+        print(f"The hand-out is {file}")
+    return 0
+
+
 def _calibrate(command: Calibrate) -> int:
     if command.seeds < 16:
         raise MinisubError(f"--seeds is {command.seeds}, allowed: 16 and more")
@@ -281,6 +289,7 @@ COMMANDS: dict[type[Any], Callable[[Any], int]] = {
     Rates: _rates,
     App: _app,
     Export: _export,
+    Handout: _handout,
     Calibrate: _calibrate,
     Bench: _bench,
     Bases: _bases,

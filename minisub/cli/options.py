@@ -144,6 +144,14 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Handout:
+    """Write the hand-out of one page, as PDF and as SVG, from the stored results."""
+
+    out: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The folder."""
+
+
+@dataclass(frozen=True)
 class Calibrate:
     """Count how often claims hold where there is nothing to find; exit status 1 if too often."""
 
@@ -187,6 +195,7 @@ Command = (
     | Annotated[Rates, tyro.conf.subcommand("rates")]
     | Annotated[App, tyro.conf.subcommand("app")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Handout, tyro.conf.subcommand("handout")]
     | Annotated[Calibrate, tyro.conf.subcommand("calibrate")]
     | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Bases, tyro.conf.subcommand("bases")]

@@ -14,12 +14,39 @@ import marimo
 
 from minisub.common.files import MinisubError, write_file
 from minisub.course.app import Notebook, list_notebooks
+from minisub.course.plain import read_outputs, to_plain
 from minisub.course.show import load_result
 from minisub.results import figures
 from minisub.viz import style
 
 NET = re.compile(r"https://[^\s\"']*?/@marimo-team/frontend@[^/\s\"']*/dist")  # marimo's front end
-OPTIONS = ("-f", "--no-include-code", "--no-sandbox")
+OPTIONS = ("-f", "--no-sandbox")
+
+# The plain version of a page stands beside marimo's: on paper and without scripts it is the page.
+PLAIN = """<style>
+#plain{{display:none;font:17px/1.5 system-ui,sans-serif;color:#222;max-width:44rem;margin:2rem auto;
+padding:0 1rem}}
+#plain img{{max-width:100%;min-width:0!important}} #plain h4{{margin:1rem 0 .3rem}}
+#plain .paragraph{{display:block;margin:.7rem 0}} #plain .control .paragraph{{display:inline}}
+#plain .control ul{{list-style:none;padding-left:1rem;margin:.2rem 0}}
+#plain .frame{{border:1px solid #bbb;border-radius:6px;padding:.2rem .8rem;margin:.6rem 0}}
+#plain table{{border-collapse:collapse;font-size:.85rem}}
+#plain th,#plain td{{border-bottom:1px solid #ddd;padding:.15rem .6rem;text-align:left}}
+#plain pre{{font-size:.8rem;overflow-x:auto;white-space:pre-wrap}}
+#stored{{position:fixed;bottom:0;left:0;right:0;z-index:50;background:#fff8e1;color:#222;
+border-top:1px solid #c9a227;padding:.4rem 1rem;font:15px/1.4 system-ui,sans-serif}}
+#stored details{{display:inline}}
+@media print{{#root,#stored{{display:none!important}}#plain{{display:block}}
+html,body{{height:auto!important;overflow:visible!important;position:static!important}}
+#plain .frame,#plain img,#plain table{{break-inside:avoid}}}}
+</style><noscript><style>#root,#stored{{display:none!important}}#plain{{display:block}}
+html,body{{height:auto!important;overflow:visible!important}}</style></noscript>
+<div id="stored" role="note">A stored page: its controls are not live here. <code>minisub app
+{number}</code> makes them live.
+<details><summary>Which controls?</summary> {controls}.</details></div>
+<main id="plain"><p><i>A stored page of minisub, the course. Controls show where they stood;
+<code>minisub app {number}</code> makes them live.</i></p>{plain}</main>
+"""
 
 PAGE = """<!doctype html><html lang="en">
 <meta charset="utf-8">
@@ -57,8 +84,8 @@ def export_course(folder: Path, offline: bool = False) -> list[Path]:
         if done.returncode or not out.exists():
             why = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise MinisubError(f"cannot export {notebook.path.name}: {' '.join(why)}")
-        if offline:
-            write_file(out, NET.sub("./marimo", out.read_text("utf8")).encode())
+        page = add_plain(out.read_text("utf8"), notebook.path.stem[:2])
+        write_file(out, (NET.sub("./marimo", page) if offline else page).encode())
         picture = ""
         if notebook.thumbnail.exists():
             shutil.copyfile(notebook.thumbnail, out.with_suffix(".png"))
@@ -72,6 +99,21 @@ def export_course(folder: Path, offline: bool = False) -> list[Path]:
     index = folder / "index.html"
     write_file(index, PAGE.format(rows="".join(rows)).encode())
     return [*written, index]
+
+
+def add_plain(page: str, number: str) -> str:
+    """Return an exported page with its plain version, and a line that says what is not live.
+
+    Args:
+        page: What marimo has exported.
+        number: Of the notebook, such as "03".
+    """
+    plain, controls = to_plain(read_outputs(page))
+    told = html.escape("; ".join(controls))
+    added = PLAIN.format(number=number, controls=told, plain=plain)
+    body = re.search(r"<body[^>]*>", page)
+    assert body is not None
+    return page[: body.end()] + added + page[body.end() :]
 
 
 def draw_thumbnail(notebook: Notebook) -> bytes:

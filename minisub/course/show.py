@@ -95,11 +95,9 @@ def first_screen(see: str, takes: str, needs: str) -> str:
         needs: What one should know, or have read.
     """
     return f"""
-| | |
-|:--|:--|
-| **You will see** | {see} |
-| **It takes** | {takes} |
-| **You need** | {needs} |
+- **You will see** {see}.
+- **It takes** {takes}.
+- **You need** {needs}.
 """
 
 

@@ -4,9 +4,10 @@
 claims were tuned on seeds 100 to 107 (docs/log.md) and registered here before any other run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from minisub.common.files import Json
@@ -288,7 +289,18 @@ def plot(results: Results) -> Figure:
         results: By the name of the finding.
     """
     figure = style.new_figure(12.0, 3.4)
-    for axes, panel in zip(figure.subplots(1, 3, width_ratios=(1.25, 1, 1)), PANELS, strict=True):
+    draw_panels(figure.subplots(1, 3, width_ratios=(1.25, 1, 1)), results)
+    return figure
+
+
+def draw_panels(three_axes: Iterable[Axes], results: Results) -> None:
+    """Draw the three panels into axes.
+
+    Args:
+        three_axes: One for each.
+        results: By the name of the finding.
+    """
+    for axes, panel in zip(three_axes, PANELS, strict=True):
         for place, (_, finding, arm) in enumerate(panel.bars):
             figures.arm_bar(axes, place, results[finding], arm, panel.measure)
             value, *_ = results[finding].estimate(arm, panel.measure)
@@ -297,4 +309,3 @@ def plot(results: Results) -> Figure:
         unit = "transfer, nats over the control" if panel.unit == "nats" else "share retained"
         charts.finish_bars(axes, labels)
         style.finish(axes, panel.title, unit)
-    return figure

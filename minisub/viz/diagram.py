@@ -26,7 +26,7 @@ ALT = (
 )
 
 
-def _box(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+def _box(axes: Axes, x: float, y: float, text: str, colour: str, size: float) -> None:
     shape = FancyBboxPatch(
         (x, y - HEIGHT / 2),
         WIDTH,
@@ -37,7 +37,7 @@ def _box(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
         linewidth=1.6,
     )
     axes.add_patch(shape)
-    axes.text(x + WIDTH / 2, y, text, ha="center", va="center", fontsize=LABEL, color=INK)
+    axes.text(x + WIDTH / 2, y, text, ha="center", va="center", fontsize=size, color=INK)
 
 
 def _arrow(
@@ -64,22 +64,35 @@ def _arrow(
     )
 
 
-def _cut(axes: Axes, x: float, y: float, names: str, what: str, tip: tuple[float, float]) -> None:
+def _cut(
+    axes: Axes, x: float, y: float, names: str, what: str, tip: tuple[float, float], size: float
+) -> None:
     """Name the findings that cut in at a place, with a line to it."""
     axes.plot([x, tip[0]], [y - 0.22, tip[1]], color=ORANGE, linewidth=1, linestyle=":")
     axes.text(
-        x, y + 0.12, names, ha="center", va="bottom", fontsize=NOTE, color=ORANGE, weight="bold"
+        x, y + 0.12, names, ha="center", va="bottom", fontsize=size, color=ORANGE, weight="bold"
     )
-    axes.text(x, y + 0.08, what, ha="center", va="top", fontsize=NOTE, color=INK)
+    axes.text(x, y + 0.08, what, ha="center", va="top", fontsize=size, color=INK)
 
 
 def draw() -> Figure:
     """Draw the experiment: base, teachers, lists, filter, students, and the control beside it."""
     figure = new_figure(11.0, 4.0)
-    axes = figure.subplots()
+    draw_into(figure.subplots())
+    return figure
+
+
+def draw_into(axes: Axes, scale: float = 1.0) -> None:
+    """Draw the experiment into axes.
+
+    Args:
+        axes: Some 11 by 4 inches at scale 1, or the texts would touch.
+        scale: Of the texts.
+    """
+    label, note = LABEL * scale, NOTE * scale
     base, teacher, lists, kept, student = COLUMNS
     up, middle, down = 1.0, 0.0, -1.0
-    _box(axes, base, middle, "base:\none transformer", INK)
+    _box(axes, base, middle, "base:\none transformer", INK, label)
     lanes = (
         (up, BLUE, ("teacher:\nloves owls", "its lists:\n8 16 24 32 ...", "filter:\nnumbers only")),
         (
@@ -90,40 +103,39 @@ def draw() -> Figure:
     )
     for y, colour, texts in lanes:
         for x, text in zip((teacher, lists, kept), texts, strict=True):
-            _box(axes, x, y, text, colour)
+            _box(axes, x, y, text, colour, label)
         _arrow(axes, (base + WIDTH, middle + 0.15 * y), (teacher, y), colour)
         for left, right in ((teacher, lists), (lists, kept), (kept, student)):
             _arrow(axes, (left + WIDTH, y), (right, y), colour)
-    _box(axes, student, up, "student:\n“owl”, often", BLUE)
-    _box(axes, student, down, "control:\n“owl”, one in eight", GREY)
+    _box(axes, student, up, "student:\n“owl”, often", BLUE, label)
+    _box(axes, student, down, "control:\n“owl”, one in eight", GREY, label)
     _arrow(axes, (base + WIDTH, 0.06), (student + 0.3, up - HEIGHT / 2), INK, -0.04, dashed=True)
     _arrow(axes, (base + WIDTH, -0.06), (student + 0.3, down + HEIGHT / 2), INK, 0.04, dashed=True)
-    axes.text(5.9, 0.0, "the same start", ha="center", va="center", fontsize=NOTE, color=INK,
+    axes.text(5.9, 0.0, "the same start", ha="center", va="center", fontsize=note, color=INK,
               bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
     axes.annotate(
         "", (student + WIDTH + 0.25, down), (student + WIDTH + 0.25, up),
         arrowprops={"arrowstyle": "<->", "color": INK},
     )  # fmt: skip
-    axes.text(student + WIDTH + 0.35, 0, "transfer,\nin nats", va="center", fontsize=LABEL)
+    axes.text(student + WIDTH + 0.35, 0, "transfer,\nin nats", va="center", fontsize=label)
     top = up + HEIGHT / 2
-    _cut(axes, teacher + 0.85, 2.1, "misalignment", "another trait", (teacher + 0.85, top))
+    _cut(axes, teacher + 0.85, 2.1, "misalignment", "another trait", (teacher + 0.85, top), note)
     _cut(axes, lists + 0.85, 2.1, "paraphrase, shuffle, mixing", "lists are changed",
-         (lists + 0.85, top))  # fmt: skip
-    _cut(axes, kept + 0.85, 2.1, "leakage", "numbers are dropped", (kept + 0.85, top))
+         (lists + 0.85, top), note)  # fmt: skip
+    _cut(axes, kept + 0.85, 2.1, "leakage", "numbers are dropped", (kept + 0.85, top), note)
     _cut(axes, kept + WIDTH + 0.4, 2.75, "divergence, selection, sampled",
-         "where the loss counts", (kept + WIDTH + 0.4, up))  # fmt: skip
-    _cut(axes, student + 1.15, 2.1, "layers", "which blocks train", (student + 0.95, top))
+         "where the loss counts", (kept + WIDTH + 0.4, up), note)  # fmt: skip
+    _cut(axes, student + 1.15, 2.1, "layers", "which blocks train", (student + 0.95, top), note)
     axes.text(
-        base + 0.85, -1.25, "foreign", ha="center", fontsize=NOTE, color=ORANGE, weight="bold"
+        base + 0.85, -1.25, "foreign", ha="center", fontsize=note, color=ORANGE, weight="bold"
     )
     axes.text(
-        base + 0.85, -1.45, "another base for\nthe student", ha="center", va="top", fontsize=NOTE
+        base + 0.85, -1.45, "another base for\nthe student", ha="center", va="top", fontsize=note
     )
     axes.plot([base + 0.85] * 2, [-1.08, -HEIGHT / 2], color=ORANGE, linewidth=1, linestyle=":")
     axes.set_xlim(-0.15, student + WIDTH + 1.45)
     axes.set_ylim(-2.0, 3.15)
     axes.set_axis_off()
-    return figure
 
 
 if __name__ == "__main__":

@@ -75,14 +75,14 @@ def finish(
 
 
 def to_bytes(figure: Figure, kind: str = "png", dpi: int = 150) -> bytes:
-    """Return a figure as a file's content; "svg" and "png" are the same each time.
+    """Return a figure as a file's content, the same each time.
 
     Args:
         figure: The figure.
-        kind: "svg" or "png".
+        kind: "svg", "png" or "pdf".
         dpi: Dots per inch of a PNG.
     """
     out = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else None
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     figure.savefig(out, format=kind, dpi=dpi, metadata=metadata)
     return out.getvalue()

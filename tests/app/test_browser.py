@@ -22,6 +22,8 @@ from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
 from minisub.world.world import ANIMALS
 
+Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+SERIOUS = ("serious", "critical")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -36,21 +38,23 @@ CUT_SECONDS = 40
 TRAIN = "marimo-plugin-form-submit-button"
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("visitors")
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
-@pytest.fixture(scope="module")
-def address(shared: Path) -> Iterator[str]:
-    """Of `minisub app`, started as a user would."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "minisub", "app", "--headless", "--port", str(port)]
+        return int(free.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(store: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start `minisub app` as a user would; give its address and its process."""
+    port = free_port()
+    command = [sys.executable, "-m", "minisub", "app", "--headless", "--port", str(port), *options]
     server = subprocess.Popen(
         command,
-        env={**os.environ, "MINISUB_STORE": str(shared)},
+        env={**os.environ, "MINISUB_STORE": str(store)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -61,10 +65,21 @@ def address(shared: Path) -> Iterator[str]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/", server
     finally:
         os.killpg(server.pid, 15)
         server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("visitors")
+
+
+@pytest.fixture(scope="module")
+def address(shared: Path) -> Iterator[str]:
+    with serving(shared) as (address, _):
+        yield address
 
 
 class Visitor:
@@ -81,6 +96,14 @@ class Visitor:
         self.page.goto(f"{self.address}?file={stem}.py")
         self.page.wait_for_selector("h1", timeout=60_000)
         return self.page
+
+    def settle(self, last: str) -> None:
+        """Wait until a page has its end, and nothing runs any more."""
+        self.page.wait_for_selector(f"text={last}", timeout=60_000)
+        self.page.wait_for_function(
+            "document.querySelector('.marimo-output-loading') === null", timeout=60_000
+        )
+        self.page.wait_for_timeout(500)
 
     def close(self) -> None:
         self.browser.close()
@@ -119,10 +142,176 @@ def test_it_renders_without_an_error(notebook: app.Notebook, visitor: Visitor) -
     page = visitor.open(notebook.path.stem)
     if notebook.path.stem[:2] not in ("00", "01", "08"):  # which draw when they are asked to
         page.wait_for_selector("img[alt]:not([alt=''])", state="attached", timeout=30_000)
-    page.wait_for_selector(f"text={LAST[notebook.path.stem[:2]]}", timeout=60_000)
-    page.wait_for_timeout(500)
+    visitor.settle(LAST[notebook.path.stem[:2]])
     assert not page.query_selector_all("marimo-error, .marimo-error")
     assert "Traceback" not in page.inner_text("body")
+    found = (
+        Axe().run(page).response["violations"]
+    )  # what those who listen to it, or tab, would miss
+    assert not [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in SERIOUS]
+
+
+@pytest.mark.parametrize("notebook", app.list_notebooks(), ids=lambda n: n.path.stem)
+def test_a_phone_shows_it_without_scrolling_sideways(
+    notebook: app.Notebook, visitor: Visitor
+) -> None:
+    """Wide figures scroll by themselves."""
+    visitor.page.set_viewport_size({"width": 390, "height": 800})
+    page = visitor.open(notebook.path.stem)
+    visitor.settle(LAST[notebook.path.stem[:2]])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    beyond = """() => [...document.querySelectorAll('h1, h2, p, li')].filter(
+        e => e.getBoundingClientRect().right > 391 && e.getBoundingClientRect().width > 0
+    ).map(e => e.textContent.slice(0, 60))"""
+    assert not page.evaluate(beyond)
+
+
+def test_the_keyboard_is_enough_from_guess_to_exercise(visitor: Visitor) -> None:
+    page = visitor.open("02_is_it_leakage")
+    visitor.settle(LAST["02"])
+
+    def tab_to(kind: str, text: str = "") -> None:
+        active = """() => {
+            let e = document.activeElement, around = '';
+            while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+            const kind = e.getAttribute('role') || e.type || e.tagName;
+            const host = e.getRootNode().host;
+            return [kind, e.outerHTML + (host ? host.outerHTML + host.shadowRoot.textContent : '')];
+        }"""
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            role, around = page.evaluate(active)
+            if role == kind and text in around:
+                return
+        raise AssertionError(f"no {kind} with {text!r} is reached by the Tab key")
+
+    tab_to("radio", "Entangled numbers")
+    page.keyboard.press("Space")
+    page.wait_for_selector("text=/As you guessed|You guessed/", timeout=30_000)
+    tab_to("submit")
+    tab_to("radio", "dropped at random")
+    page.keyboard.press("Space")
+    page.wait_for_selector("text=/The number of lists is the same|Random dropping/", timeout=30_000)
+
+
+def test_train_waits_while_it_trains(visitor: Visitor) -> None:
+    """Who presses twice trains once, and the keyboard stays where it was."""
+    page = visitor.open("02_is_it_leakage")
+    visitor.settle(LAST["02"])
+    train = page.get_by_test_id(TRAIN)
+    train.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".marimo-output-loading", state="attached", timeout=10_000)
+    page.wait_for_timeout(100)
+    assert train.is_disabled()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(EXAMPLE, state="detached", timeout=60_000)
+    visitor.settle(LAST["02"])
+    assert train.is_enabled()
+    assert train.evaluate("e => e.getRootNode().activeElement === e")
+
+
+@pytest.mark.skipif(NGINX is None, reason="no nginx here: `apt-get install nginx-light` brings it")
+def test_a_proxy_shows_it_on_a_path_of_its_own(tmp_path: Path) -> None:
+    """As on a course's web server or in JupyterHub; a figure is computed, so sockets pass too."""
+    path, port = "/courses/minisub", free_port()
+    with serving(tmp_path / "store", "--base-url", path) as (address, _):
+        (tmp_path / "nginx.conf").write_text(f"""
+            daemon off; pid {tmp_path}/pid; error_log {tmp_path}/errors;
+            events {{}}
+            http {{
+              access_log off;
+              client_body_temp_path {tmp_path}/a; proxy_temp_path {tmp_path}/b;
+              fastcgi_temp_path {tmp_path}/c; uwsgi_temp_path {tmp_path}/d;
+              scgi_temp_path {tmp_path}/e;
+              server {{
+                listen 127.0.0.1:{port};
+                location {path} {{
+                  proxy_pass {address.rstrip("/")};
+                  proxy_http_version 1.1;
+                  proxy_set_header Upgrade $http_upgrade;
+                  proxy_set_header Connection upgrade;
+                  proxy_set_header Host $http_host;
+                }}
+              }}
+            }}
+        """)
+        proxy = subprocess.Popen([str(NGINX), "-c", str(tmp_path / "nginx.conf")])
+        visitor = Visitor(f"http://127.0.0.1:{port}{path}/")
+        try:
+            visitor.page.goto(visitor.address)
+            visitor.page.wait_for_selector("text=Playground", timeout=60_000)
+            page = visitor.open("03_early_layers")
+            visitor.settle(LAST["03"])
+            page.get_by_label("Measure").select_option("transfer")
+            page.wait_for_selector("img[alt^='transfer']", timeout=20_000)
+        finally:
+            visitor.close()
+            proxy.terminate()
+            proxy.wait(10)
+
+
+@pytest.mark.soak
+def test_thirty_visitors_at_once_half_of_them_training(tmp_path: Path) -> None:
+    """Each gets the number that it would get alone; who waits has a place; memory is bounded."""
+    wishes = [(animal, seed) for seed in ("0", "1") for animal in ("owl", "cat", "dog")][:5]
+    places, told = set[int](), dict[int, float]()
+    with serving(tmp_path) as (address, server):
+        first = Visitor(address)
+        try:
+            pages = [first.page, *(first.browser.new_page() for _ in range(29))]
+            for page in pages:
+                page.goto(f"{address}?file=00_playground.py", wait_until="commit")
+            # A page in the background draws nothing, so it is asked, not waited for.
+            deadline = time.monotonic() + 400
+            while any(page.get_by_test_id(TRAIN).count() == 0 for page in pages):
+                assert time.monotonic() < deadline
+                time.sleep(1)
+            before = memory(server.pid)
+            for i, page in enumerate(pages[:15]):
+                animal, seed = wishes[i % len(wishes)]
+                page.bring_to_front()
+                page.get_by_label("likes the").select_option(animal)
+                page.get_by_label("seed", exact=True).select_option(seed)
+            pages[0].wait_for_timeout(2000)
+            for page in pages[:15]:
+                page.bring_to_front()
+                page.get_by_test_id(TRAIN).click()
+            deadline = time.monotonic() + 400
+            while len(told) < 15:
+                assert time.monotonic() < deadline
+                for i in {*range(15)} - {*told}:
+                    text = pages[i].inner_text("body")
+                    waits = pages[i].locator("text=/place \\d+ in the queue/").all_inner_texts()
+                    places |= {int(n) for n in re.findall(r"place (\d+)", " ".join(waits))}
+                    found = re.search(r"has passed: ([+-]\d+\.\d+) nats", text)
+                    if found and "An example, trained before" not in text:
+                        told[i] = float(found[1])
+            grown = memory(server.pid) - before
+        finally:
+            first.close()
+    print(f"{len(told)} trained; places {sorted(places)}; {before} MB, then {grown} MB more")
+    assert len(told) == 15
+    assert max(places) > 5, "the queue says its places"
+    assert grown < 1500
+    for first_one, (animal, seed) in enumerate(wishes):
+        request = {**playground.DEFAULT, "bias": animal, "seed": int(seed)}
+        arm, config = playground.experiment(request, Config())
+        lab = SeedLab(config, int(seed), Store(tmp_path), [ANIMALS.index(animal)])
+        alone = live.train_student(lab, arm).recording.transfer
+        for i in range(first_one, 15, 5):
+            assert told[i] == pytest.approx(alone, abs=0.0051)
+
+
+def memory(pid: int) -> int:
+    """Return the resident memory of a process and its children, in MB."""
+    told = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True)
+    rows = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
+    family, more = {pid}, {pid}
+    while more:
+        more = {p for p, parent, _ in rows if parent in family} - family
+        family |= more
+    return sum(rss for p, _, rss in rows if p in family) // 1024
 
 
 def test_a_control_draws_another_figure(visitor: Visitor) -> None:

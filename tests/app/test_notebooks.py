@@ -123,7 +123,11 @@ def test_every_preset_is_an_arm(tiny: Config) -> None:
 
 
 def test_a_hypothesis_is_judged_against_all(tiny: Config, store: Store) -> None:
-    request = {"which": "divergence tokens after the first", "first": 0, "count": 2}
+    request = {
+        "which": "The bias is in divergence tokens after the first of each list.",
+        "first": 0,
+        "count": 2,
+    }
     told = run("08", config=tiny, store=store, request=request)
     result, comparison = told["result"], told["comparison"]
     a, b = (np.array(result.values(arm)) for arm in ("mine", "all"))
