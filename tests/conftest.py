@@ -55,7 +55,12 @@ def stop_before_work(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
         *("cli.commands.perform", "experiment.sweep.run_sweep", "common.processes.run_jobs"),
         "cli.commands.check",
         *("devtools.learning_rates.tune", "devtools.calibration.calibrate"),
-        *("devtools.benchmark.race", "course.app.serve", "course.export.export_course"),
+        *(
+            "devtools.benchmark.race",
+            "course.app.serve",
+            "course.export.export_course",
+            "course.handout.write_handout",
+        ),
     )
     for name in work:
         monkeypatch.setattr(f"minisub.{name}", stop)

@@ -1,6 +1,8 @@
 """The course as visitors see it, in a real browser: skipped where there is none."""
 
 import contextlib
+import functools
+import http.server
 import os
 import re
 import shutil
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from minisub.common.store import Store
-from minisub.course import app, live, playground
+from minisub.course import app, export, live, playground
 from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
 from minisub.world.world import ANIMALS
@@ -249,6 +251,61 @@ def test_a_proxy_shows_it_on_a_path_of_its_own(tmp_path: Path) -> None:
             visitor.close()
             proxy.terminate()
             proxy.wait(10)
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Two exported pages with their front end, on a web server of files."""
+    folder = tmp_path_factory.mktemp("course")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "list_notebooks", lambda: app.list_notebooks()[1:5:2])
+        export.export_course(folder, offline=True)
+    handler = functools.partial(QuietFiles, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("stem", ["01_divergence_tokens", "03_early_layers"])
+def test_an_exported_page_can_be_read_printed_and_tells_what_is_not_live(
+    stem: str, course: tuple[Path, str], visitor: Visitor, tmp_path: Path
+) -> None:
+    """With scripts, from its own folder alone; without them; and on paper, with its figures."""
+    _, address = course
+    page, asked = visitor.page, list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}{stem}.html")
+    page.get_by_test_id(TRAIN).wait_for(timeout=60_000)
+    note = page.get_by_role("note")
+    assert "not live here" in note.inner_text()
+    page.get_by_text("Which controls?").click()
+    assert "Train" in note.inner_text()
+    elsewhere = [u for u in asked if not u.startswith((address, "data:", "blob:"))]
+    assert not elsewhere
+
+    context = visitor.browser.new_context(java_script_enabled=False)
+    still = context.new_page()
+    still.goto(f"{address}{stem}.html")
+    text = still.inner_text("#plain")
+    for part in ("You will see", "The claim", "Solution 3", "The claims, registered", "nats"):
+        assert part in text
+    assert still.locator("#plain img").count() >= 2
+    for image in still.locator("#plain img").all():
+        assert image.is_visible()
+        assert image.get_attribute("alt")
+    still.pdf(path=tmp_path / "page.pdf")
+    context.close()
+
+    page.emulate_media(media="print")
+    page.pdf(path=tmp_path / "printed.pdf")
+    for name in ("page.pdf", "printed.pdf"):
+        assert (tmp_path / name).read_bytes().count(b"/Subtype /Image") >= 2, name
 
 
 @pytest.mark.soak

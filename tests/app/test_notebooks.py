@@ -1,10 +1,15 @@
 """The notebooks: clean, runnable, and right about values that they compute on a tiny world."""
 
+import html
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import marimo as mo
+import matplotlib.text
 import numpy as np
 import pytest
 from conftest import load_notebook as load
@@ -17,8 +22,11 @@ from minisub.course import (
     examples,
     exercises,
     export,
+    handout,
     judging,
+    plain,
     playground,
+    show,
 )
 from minisub.course.limits import check_limits
 from minisub.course.recording import Recording, load_example
@@ -220,6 +228,70 @@ def test_guesses_and_exercises_diagnose() -> None:
 def test_a_notebook_that_there_is_not() -> None:
     with pytest.raises(MinisubError, match="allowed: 00, 01"):
         app.pick_notebook("77")
+
+
+EXPORTED = (
+    '<html><body class="x"><div id="root"></div><script>{"session": {"cells": [{"outputs": []}, '
+    '{"outputs": [{"data": {"text/html": "HTML"}}]}]}}</script></body></html>'
+)
+
+
+def exported(shown: Any) -> str:
+    return EXPORTED.replace("HTML", json.dumps(shown.text)[1:-1])
+
+
+def test_a_plain_page_has_all_that_a_reader_needs() -> None:
+    """Folds are open, tables are tables, controls show where they stand and are named."""
+    form = (
+        mo.md("{animal} {strength}")
+        .batch(
+            animal=mo.ui.dropdown(["owl", "fox"], value="fox", label="likes the"),
+            strength=mo.ui.slider(1, 9, value=4, label="strength"),
+        )
+        .form(submit_button_label="Train")
+    )
+    table = show.show_table([{"arm": "a <b>", "x": 1}])
+    shown = mo.vstack(
+        [
+            mo.md("**A page** with 3 < 4"),
+            mo.accordion({"One": mo.md("first"), "Two": mo.vstack([mo.md("second"), table])}),
+            mo.ui.radio(["yes", "no"], label="Is it?"),
+            mo.ui.number(value=None, label="How many?"),
+            mo.ui.tabs({"Left": mo.md("here"), "Right": mo.md("there")}),
+            mo.callout(mo.md("Right."), kind="success"),
+            form,
+        ]
+    )
+    text, controls = plain.to_plain(plain.read_outputs(exported(shown)))
+    assert "marimo-" not in text
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+    for part in (
+        *("A page with 3 < 4", "One first Two second", "arm x a <b> 1"),
+        *("Is it? ○ yes ○ no", "How many? ________", "Left here Right there", "Right."),
+        *("likes the fox", "strength 4", "[ Train ]"),
+    ):
+        assert part in words, words
+    assert sorted(controls) == sorted(["Is it?", "How many?", "likes the", "strength", "Train"])
+    page = export.add_plain(exported(shown), "03")
+    assert page.index('id="plain"') < page.index('id="root"')
+    assert "<code>minisub app 03</code>" in page.replace("app\n03", "app 03")
+    with pytest.raises(ValueError, match="no page that marimo"):
+        plain.read_outputs("<html></html>")
+
+
+def test_the_handout_is_one_page_and_says_what_is_known(tmp_path: Path) -> None:
+    """The same file each time, with the numbers of the stored results."""
+    files = handout.write_handout(tmp_path)
+    assert [f.name for f in files] == ["handout.pdf", "handout.svg"]
+    first = [f.read_bytes() for f in files]
+    assert first[0].startswith(b"%PDF")
+    assert first[0].count(b"/Type /Page\n") + first[0].count(b"/Type /Page ") == 1
+    assert [f.read_bytes() for f in handout.write_handout(tmp_path)] == first
+    texts = [t.get_text() for t in handout.draw().findobj(matplotlib.text.Text)]
+    all_tokens = load_result("divergence").estimate("all", "transfer")[0]
+    assert f"{all_tokens:+.2f}" in texts
+    for term, _ in handout.TERMS:
+        assert term in texts
 
 
 def test_export_fails_with_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

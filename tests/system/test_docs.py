@@ -136,6 +136,7 @@ def test_inline_commands_are_real(page: Path) -> None:
             "app",
             "rates",
             "export",
+            "handout",
             "calibrate",
             "bench",
             "bases",

@@ -240,6 +240,7 @@ READ_ONLY = {
     "sweep": ["sweep", "shuffle", "--set", "lists=9", "--out", "{}"],
     "bases": ["bases", "--out", "{}"],
     "export": ["export", "{}/course"],
+    "handout": ["handout", "{}/course"],
     "calibrate": ["calibrate", "--store", "{}"],
     "bench": ["bench", "--quick", "--into", "{}/page.md"],
 }
