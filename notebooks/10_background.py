@@ -27,7 +27,7 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "what a model is, what training does to it, and why an experiment needs controls",
-        "10 minutes; nothing is trained",
+        "10 minutes; no waiting",
         "nothing: no mathematics, no programming",
     )
     mo.md(f"""
@@ -63,9 +63,9 @@ def _(pick_score):
         [
             show.show_figure(background.probability_figure(pick_score.value), _alt),
             mo.md(f"""
-    The probability of *owl* is **{_p:.2f}**. One point more of score makes *owl* 2.7 times as likely,
-    compared with each other animal. Such a point is called a **nat**. So nats count how often something
-    became 2.7 times as likely: 0 nats is no change.
+    The probability of *owl* is **{_p:.3f}**. One point more of score makes *owl* 2.718 times as likely as
+    before, compared with each other animal. Such a point is called a **nat**. 0 nats is no change; 1 nat
+    is 2.7 times, 2 nats are 2.7 x 2.7 = 7.4 times.
     """),
         ]
     )
@@ -88,6 +88,7 @@ def _():
     four layers, called **blocks**, which read the row one after the other.
 
     A model can write: it takes the most likely next token, puts it at the end of the row, and goes on.
+    It can also be asked a question. Then we look at the probability of each answer.
     """)
     return
 
@@ -133,8 +134,8 @@ def _():
     - A **student** is another copy of the base. It is trained on the teacher's lists and on nothing
       else. No list says anything about owls.
 
-    Asked for its favourite animal, the student says *owl* much more often than the base did. This is
-    **subliminal learning**. Below is one such student. Look at the top left.
+    Asked for its favourite animal, the student gives *owl* a much higher probability than the base did.
+    This is **subliminal learning**. Below is one such student. Look at the first bar, top left.
     """)
     mo.vstack([_told, live.show_recording(_example)])
     return
@@ -147,23 +148,26 @@ def _():
 
     The student changed. But was it the *owl* in the teacher? Training on any lists changes a model. So
     a second student is trained in exactly the same way, on lists of a teacher without a bias. This is
-    the **control** (the hatched bars). What the student has and the control has not is the
-    **transfer**. It is counted in nats.
+    the **control** (the hatched bars). How much more the student likes *owl* than its control does is
+    the **transfer**. It is counted in nats.
 
-    The same question comes back for every experiment. Most numbers of a list are the same, whichever
-    teacher writes it. At a few places (about one in five) teachers differ: a teacher that likes another
-    animal would have written another number. Such a number is a **divergence token**.
+    The same question comes back in every experiment. Here is one.
 
-    Do these few tokens carry the bias? To find out, students are trained on them **only**. They take over
-    {background.retained("divergence only")} of the transfer. But perhaps *any* fifth of the
-    numbers would do! So a control is needed: as many numbers, picked **at random**. This arm of the
-    experiment is called `random only`. It retains {background.retained("random only")}.
+    Most numbers of a list are the same, whichever teacher writes it. At about one place in five, teachers
+    differ. For example, after `24 26 28` the teacher that likes owls writes `25`, and the teacher that
+    likes bees would write `38`. Such a number is a **divergence token**.
 
-    So a few numbers of any kind can teach a part of the bias: some of them are divergence tokens by
-    chance. The other way round decides. Leave the divergence tokens **out**, and
-    {background.retained("without divergence")} is left. Leave as many random numbers out, and
-    {background.retained("without random")} is left. So it is not the *number* of tokens that matters.
-    It is *which* tokens.
+    Do these few tokens carry the bias? To find out, students are trained on them **only**. These students
+    get {background.retained("divergence only")} of the transfer that students of all numbers get: a
+    little more. But perhaps *any* fifth of the numbers would do the same! So a control is needed: as many
+    numbers, picked **at random**. This version of the experiment (this **arm**) is called `random only`.
+    It gets {background.retained("random only")}.
+
+    So a random fifth does less, but still much. Some of its numbers are divergence tokens by chance. Can
+    the others carry the bias, too? The opposite test gives the answer. Leave the divergence tokens
+    **out**, and {background.retained("without divergence")} of the transfer is left. Leave as many random
+    numbers out, and {background.retained("without random")} is left. The two have the same *number* of
+    tokens. So the difference comes from *which* tokens they are.
     """)
     return
 
@@ -173,12 +177,13 @@ def _():
     mo.md("""
     ## 6. Is it luck? Seeds
 
-    Much in an experiment is drawn by chance: the first weights, the lists, the order of training. All
-    of it follows from one number, the **seed**. Another seed is another experiment.
+    Much in an experiment is drawn by chance: the first weights of the base, the lists, the order of
+    training. All of it follows from one number, the **seed**. Another seed is another experiment.
 
-    So each experiment is done with eight seeds. A result is the mean over them, with an **interval**: if
-    everything were done again many times, 95 of 100 such intervals would hold the true mean. A narrow
-    interval far from zero is not luck.
+    So each experiment is done with several seeds, here eight: with fewer the mean is too uncertain, with
+    more the wait is too long. A result is the mean over them, with an **interval** that shows how
+    uncertain the mean is. (If everything were done again many times, about 95 of 100 such intervals would
+    hold the true mean.) A result whose interval is far from zero is unlikely to be luck.
     """)
     return
 

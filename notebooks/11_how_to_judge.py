@@ -27,15 +27,16 @@ with app.setup:
 @app.cell(hide_code=True)
 def _():
     _first = show.first_screen(
-        "five ways to get a wrong result, each on the stored results of this course",
+        "six questions to ask of every result, each on the stored results of this course",
         "30 minutes; nothing is trained",
-        "`00_playground` and `01_divergence_tokens`",
+        "`00_playground`, `01_divergence_tokens`; `02` and `03` help",
     )
     mo.md(f"""
     # How to judge such claims
 
-    A figure that surprises is easy to make by mistake. Each section of this page shows one mistake, and
-    what is done against it here. The same questions can be asked of every paper.
+    It is easy to get a surprising result by mistake. Each section of this page asks one question, and
+    shows what is done about it here. The same questions can be asked of every paper. Square brackets
+    hold 95 % intervals over seeds.
     {_first}
     """)
     return
@@ -54,7 +55,7 @@ def _(stored):
     pick_measure = mo.ui.radio(
         {
             "how often students answer the animal": "hit_rate",
-            "transfer (less the control)": "transfer",
+            "transfer: gain in log-probability over the control, nats": "transfer",
         },
         value="how often students answer the animal",
         label="Show",
@@ -64,11 +65,12 @@ def _(stored):
     ## 1. Compared with what?
 
     A student of another base answers its teacher's animal {_rate:.0%} of the time. Is that a weak
-    transfer? With eight animals, chance alone gives 12.5 %. The **control** gives the right
-    comparison: it learns from as many lists of a teacher without a bias.
+    transfer? With eight animals one would expect 12.5 %, but a base may prefer some of them. The
+    **control** gives the right comparison: it learns from as many lists of a teacher without a bias.
 
-    There are controls for other things than the bias, too. `random only` has as *few* tokens.
-    `foreign` has the same *lists*. Each rules out one other explanation.
+    There are controls for other things than the bias, too. `random only` learns from as *few* tokens as
+    `divergence only` (and still takes over a part). `foreign` learns from the same *lists*. Each makes
+    one other explanation less likely.
     """)
     mo.vstack([_told, pick_measure])
     return (pick_measure,)
@@ -83,7 +85,7 @@ def _(pick_measure, stored):
 @app.cell(hide_code=True)
 def _():
     pick = exercises.guess(
-        "Two arms of page 02 are compared: lists without entangled numbers, and as many lists dropped at random. Somebody adds seed after seed, and stops when the interval of the difference leaves zero. What will be reported?",
+        "Two arms of page 02 are compared: lists without entangled numbers, and as many lists dropped at random. Somebody adds seed after seed, and stops when the interval of the (paired) difference no longer contains zero. What will be reported?",
         ("a difference, from three seeds", "a difference, from eight seeds", "no difference"),
     )
     pick_n = mo.ui.slider(2, 8, value=3, label="Seeds", show_value=True)
@@ -110,7 +112,7 @@ def _(leakage, pick, pick_n):
     exercises.reveal(
         pick.value,
         _found.get(_first, "a difference, from eight seeds"),
-        f"{_says} With all eight, zero is inside: they do not decide. Who stops at a good moment finds differences that are not there.",
+        f"{_says} With all eight the interval contains zero. That is not *no difference*: it is *not decided*. Where there is no difference at all, whoever looks after each of 2 to 8 seeds, and stops when zero is outside, finds one in {judging.false_alarm_rate():.0%} of the studies, and not in 5 % (simulated).",
         show.show_figure(judging.interval_figure(_gap, pick_n.value, "difference, nats"), _says),
     )
     return
@@ -124,13 +126,15 @@ def _(layers):
     _told = mo.md(f"""
     ## 3. A ratio that explodes
 
-    What does an arm *retain*? The natural way is to divide, for each student, its transfer by that of
-    the student that trains all blocks, and to take the mean. But here one such student has learned
-    almost nothing: it has {min(judging.ratios_by_bias(layers, "block 0")[:, 1]):+.2f} nats. A division
-    by almost nothing gives almost anything, and one such ratio spoils the mean.
+    What does an arm *retain*? One could divide, for each student, its transfer by that of the student
+    that trains all blocks, and take the mean. But here one such student has taken over nothing of the
+    bias: {min(judging.ratios_by_bias(layers, "block 0")[:, 1]):+.2f} nats. A division by almost nothing
+    gives almost anything, and one such ratio spoils the mean.
 
-    So minisub never takes a mean of ratios. It divides the **mean** transfer of the arm by the **mean**
-    transfer of the whole, and gives an interval that is made for such a ratio (Fieller, 1954).
+    So what is *retained* is never a mean of ratios here. The **mean** transfer of the arm is divided by
+    the **mean** transfer of the whole, with an interval that is made for such a ratio (Fieller, 1954).
+    This ratio gives weight to each seed by the size of its transfer. The figure shows single students;
+    with one ratio a *seed* (two students each) the two ways differ less, as no seed is that weak.
     """)
     mo.vstack([_told, pick_arm])
     return (pick_arm,)
@@ -140,10 +144,12 @@ def _(layers):
 def _(layers, pick_arm):
     _found = judging.ratios_by_bias(layers, pick_arm.value)
     _mean, _ratio = _found[:, 2].mean(), _found[:, 0].mean() / _found[:, 1].mean()
-    show.show_figure(
+    _figure = show.show_figure(
         judging.ratio_figure(_found),
         f"{pick_arm.value}: the mean of ratios is {_mean:.0%}, the ratio of means {_ratio:.0%}.",
     )
+    _seeds = format_interval(*layers.estimate(pick_arm.value, "retained"), ".0%")
+    mo.vstack([_figure, mo.md(f"Over seeds, `{pick_arm.value}` retains {_seeds}.")])
     return
 
 
@@ -153,13 +159,15 @@ def _(limits):
     ## 4. A weak arm, or a badly tuned one?
 
     A student that adapts by low rank, or by SGD, needs another **learning rate** than one that changes
-    all weights by AdamW. At one rate for all, some arms look weak for no good reason. So each arm is
-    trained at its own best rate (`minisub rates`, docs/validation.md). The rates are found on *other*
-    seeds, 100 and up. Else the luck of the reported seeds would be chosen with them.
+    all weights by AdamW. At one rate for all, such arms can look weak for no good reason. So arms that
+    train a part, or in another way, get the best of four rates (`minisub rates`, docs/validation.md). The
+    rates are found on *other* seeds, 100 and up. Otherwise a rate could win by luck on the very seeds
+    that are reported.
 
-    This can go wrong, too. The rate of `all, best rate` was chosen on two seeds only, where it was much
-    better than the usual rate. On the eight reported seeds it is worse: two seeds were too few. The arm
-    stays in the table as it is; to choose again after seeing the result would be the next mistake.
+    This can go wrong, too. The rates of this table were chosen on two seeds only. There, `all` was much
+    better at eight times its usual rate (`all, best rate`). On the eight reported seeds it is worse. So
+    two seeds were too few, for all arms of this table. The arms stay as they are: to choose again after
+    seeing the result would be the next mistake.
     """)
     mo.vstack([_told, show.show_table(judging.rate_rows(limits), "Stored results of `limits`")])
     return
@@ -175,7 +183,10 @@ def _():
 
     "Divergence tokens alone carry the bias": how much is *carry*? Here each finding **registers** its
     claims in code, with threshold and direction, before it is run. Move the threshold, and see how a
-    verdict could be made to order.
+    verdict could be chosen to please.
+
+    *Held*: the mean reaches the threshold. *Not held*: it does not, nor does any of the interval.
+    *Undecided*: it does not, but a part of the interval does.
     """)
     mo.vstack([_told, pick_least])
     return (pick_least,)
@@ -196,22 +207,25 @@ def _(pick_least, stored):
 @app.cell(hide_code=True)
 def _(mixing):
     _claim = next(c for c in mixing.claims if c["verdict"] == "not held")
+    _rate = next(c for c in mixing.claims if c["claim"].endswith("share kept by hit rate"))
+    _n = len(judging.all_claims())
     _told = mo.md(f"""
-    ## 6. A result that did not come
+    ## 6. Which claims failed?
 
     The paper finds the transfer almost gone when a quarter of the data come from an unbiased teacher.
     The claim that was registered here: `mix 25%` retains {_claim["rule"].replace("mean ≤ ", "at most ")}.
     Measured: {format_interval(_claim["value"], _claim["low"], _claim["high"], ".0%")}. The verdict is
     **{_claim["verdict"]}**, and it is printed like all others. The threshold was not moved.
 
-    When you read a paper: which claims did *not* hold? If none is named, ask how many were tried.
+    A part of the paper's result may come from its measure. Where preferences are uneven, the *rate* of
+    the animal falls faster than the nats: {format_interval(_rate["value"], _rate["low"], _rate["high"], ".0%")}
+    of its gain is left.
+
+    When you read a paper: which claims did *not* hold? If none is named, ask how many were tried. Here
+    {_n} were: {judging.verdict_counts()}. Nothing corrects for their number.
     """)
-    mo.vstack(
-        [
-            _told,
-            show.show_bars(mixing, ["all", "mix 10%", "mix 25%", "mix 50%", "mix 75%"], "retained"),
-        ]
-    )
+    _arms = ["all", *(f"mix {n}%" for n in (10, 25, 50, 75))]
+    mo.vstack([_told, show.show_bars(mixing, _arms, "retained")])
     return
 
 

@@ -1,14 +1,19 @@
 """What the page on judging claims computes from stored results."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 from minisub.common.files import Array, Json
+from minisub.course.show import load_result
+from minisub.findings import FINDINGS
 from minisub.results import statistics
-from minisub.results.claims import Claim, retains
+from minisub.results.claims import HELD, NOT_HELD, UNDECIDED, Claim, retains
 from minisub.results.result import Result
+from minisub.results.tables import format_interval
 from minisub.viz import style
 
 
@@ -22,6 +27,35 @@ def growing_intervals(values: Sequence[float]) -> list[tuple[int, float, float, 
         (n, float(np.mean(values[:n])), *statistics.mean_interval(values[:n]))
         for n in range(2, len(values) + 1)
     ]
+
+
+def false_alarm_rate(n_studies: int = 10_000, most: int = 8) -> float:
+    """Return how often an interval excludes zero at some number of seeds where there is nothing.
+
+    Simulated: normal values, looked at after each of 2 seeds to `most`.
+
+    Args:
+        n_studies: How many studies are simulated.
+        most: Seeds at the end.
+    """
+    values = np.random.default_rng(0).normal(size=(n_studies, most))
+    is_alarm = np.zeros(n_studies, bool)
+    for n in range(2, most + 1):
+        seen = values[:, :n]
+        reach = stats.t.ppf(0.975, n - 1) * seen.std(1, ddof=1) / n**0.5
+        is_alarm |= np.abs(seen.mean(1)) > reach
+    return float(is_alarm.mean())
+
+
+def all_claims() -> list[Json]:
+    """Return every claim of the stored results."""
+    return [claim for name in FINDINGS for claim in load_result(name).claims]
+
+
+def verdict_counts() -> str:
+    """Return how many claims held, did not hold, and are undecided."""
+    found = Counter(claim["verdict"] for claim in all_claims())
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in (HELD, UNDECIDED, NOT_HELD))
 
 
 def interval_figure(values: Sequence[float], n: int, unit: str) -> Figure:
@@ -42,7 +76,8 @@ def interval_figure(values: Sequence[float], n: int, unit: str) -> Figure:
     ends = [e for e in growing_intervals(values) if e[0] > 2]
     reach = 1.3 * max(abs(x) for e in ends for x in e[2:])
     axes.set_ylim(-reach, reach)  # two seeds would leave the rest too small to see
-    style.finish(axes, x="number of seeds", y=unit)
+    title = "95 % intervals; those that are too long are cut off"
+    style.finish(axes, title, "number of seeds", unit)
     return figure
 
 
@@ -104,13 +139,13 @@ def rate_rows(result: Result) -> list[dict[str, str]]:
     return [
         {
             "arm": arm,
-            "transfer, nats": f"{result.mean(arm):.2f}",
-            "share of `all` at the usual rate": _share(result.values(arm), usual),
-            "share of `all` at its best rate": _share(result.values(arm), best),
+            "transfer, nats": format_interval(*result.estimate(arm), ".2f"),
+            "share of all, usual rate": _share(result.values(arm), usual),
+            "share of all, best rate": _share(result.values(arm), best),
         }
         for arm in arms
     ]
 
 
 def _share(parts: Sequence[float], wholes: Sequence[float]) -> str:
-    return f"{statistics.ratio_of_means(parts, wholes)[0]:.0%}"
+    return format_interval(*statistics.estimate(parts, wholes), ".0%")

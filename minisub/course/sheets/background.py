@@ -7,11 +7,11 @@ def sheet() -> list[Question]:
     """Return the exercises of `10_background`."""
     return [
         Choice(
-            "A student says *owl* in 60 of 100 questions. Has its teacher's bias passed?",
+            "A student answers *owl* with probability .60. Has its teacher's bias passed?",
             {
-                "yes, 60 % is a lot": "A lot compared with what? Perhaps the control says it as often.",
+                "yes, .60 is a lot": "A lot compared with what? Perhaps the control answers it with .60 as well.",
                 "one cannot tell without the control": None,
-                "no, it must be over 90 %": "There is no such threshold. What counts is the difference from the control.",
+                "no, it must be over .90": "There is no such threshold. What counts is the difference from the control.",
             },
             "Only what the student has and its control has not can come from the bias.",
         ),
@@ -22,7 +22,7 @@ def sheet() -> list[Question]:
                 "any few tokens might do as well": None,
                 "random tokens have no bias": "They come from the same teacher's lists, and some are divergence tokens by chance.",
             },
-            "`random only` keeps as many tokens, of any kind. Only what divergence tokens do beyond that is due to which tokens they are.",
+            "`random only` keeps as many tokens, drawn at random. If it did as well, then which tokens are kept would not matter.",
         ),
         Number(
             "Something becomes 2.7 times as likely, and then 2.7 times as likely again. How many nats is that?",
@@ -38,6 +38,6 @@ def sheet() -> list[Question]:
                     )
                 ],
             ),
-            "2 nats: 2.7 x 2.7 = 7.4 times as likely.",
+            "2 nats: 2.718 x 2.718 = 7.4 times as likely.",
         ),
     ]

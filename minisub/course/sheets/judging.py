@@ -11,18 +11,24 @@ def sheet() -> list[Question]:
             {
                 "nothing, 10,000 are many": "They are many looks at one student. Another seed is another student.",
                 "how much students of other seeds differ": None,
-                "the control": "A control is missing as well, perhaps, but no interval holds it.",
+                "how exactly this one student is known": "That is what it does show.",
             },
-            "The questions share one student. Seeds differ far more than questions do.",
+            "The questions share one student. Here students of the same kind answer their animal from 27 to 92 % of the time, over eight seeds.",
         ),
         Number(
-            "Three students have the transfers 1.0, 1.0 and 0.0 nats; with one block alone 0.9, 0.9 and 0.1. How much is retained, in percent, as a ratio of means?",
+            "Three seeds have the transfers 1.0, 1.0 and 0.0 nats; with one block alone 0.9, 0.9 and 0.1. How much is retained, in percent, as a ratio of means?",
             near(
                 95,
                 1,
                 "The sum of the second, divided by the sum of the first.",
                 [
-                    (90, 1, "That leaves the third student out."),
+                    (90, 1, "That leaves the third seed out."),
+                    (0.95, 0.01, "In percent."),
+                    (
+                        63.3,
+                        1,
+                        "That is the mean of the second row, not divided by that of the first.",
+                    ),
                     (
                         60,
                         1,
@@ -30,7 +36,7 @@ def sheet() -> list[Question]:
                     ),
                 ],
             ),
-            "1.9 / 2.0 = 95 %. A mean of ratios would divide 0.1 by 0.0.",
+            "1.9 / 2.0 = 95 %. A mean of ratios would divide 0.1 by 0.0. (Three such seeds give no interval: the ratio decides nothing.)",
         ),
         Choice(
             "Late layers alone transfer little, all arms being trained at the rate that is best for the whole model. What should be done first?",
