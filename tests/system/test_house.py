@@ -14,7 +14,10 @@ ORDER = [
     *("common", "transformer", "world", "distillation", "mechanism", "viz", "results"),
     *("experiment", "findings", "course", "devtools", "cli"),
 ]
-FILES = sorted(PACKAGE.rglob("*.py"))
+# The stand-in has torch's names and torch's house.
+FILES = sorted(
+    p for p in PACKAGE.rglob("*.py") if PACKAGE / "course/browser/torch" not in p.parents
+)
 MODULES = [path for path in FILES if path.parent != PACKAGE]
 
 

@@ -1,0 +1,5 @@
+"""Functions of networks."""
+
+from . import functional
+
+__all__ = ["functional"]
