@@ -22,10 +22,12 @@ import torch
 from torch import Tensor
 
 from minisub.common.files import MinisubError, digest
+from minisub.common.provenance import PACKAGE
 from minisub.common.store import Store
 from minisub.transformer.config import ModelConfig
 
 SOURCE = Path(__file__).with_suffix(".c")
+IN_BROWSER = sys.platform == "emscripten"  # where nothing can be compiled
 FLAGS = (
     "-O3",
     "-march=native",
@@ -68,9 +70,31 @@ def kernel_for(model_config: ModelConfig, like: Tensor) -> ctypes.CDLL | None:
 
 @functools.cache
 def _load(config: ModelConfig, is_float: bool, command: Sequence[str]) -> ctypes.CDLL | None:
+    if IN_BROWSER:
+        path = browser_kernel(config)
+        return ctypes.CDLL(str(path)) if is_float and path.exists() else None
     lanes = vector_lanes(config)
     if not command or not lanes:
         return None
+    options = shape_options(config, is_float, lanes)
+    key = digest([SOURCE.read_text("utf8"), list(command), *FLAGS, options, _processor()])
+    try:
+        path = Store.default().folder / "kernels" / f"{key}.so"
+        if not path.exists():
+            _compile([*command, *FLAGS, *options], path)
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.SubprocessError, MinisubError):  # the same numbers without it
+        return None
+
+
+def shape_options(config: ModelConfig, is_float: bool, lanes: int) -> list[str]:
+    """Return the compiler's options for a shape of models.
+
+    Args:
+        config: The shape.
+        is_float: Whether numbers are of 32 bits.
+        lanes: Values that are taken at a time.
+    """
     shape = {
         "REAL": "float" if is_float else "double",
         "LANES": lanes,
@@ -81,15 +105,18 @@ def _load(config: ModelConfig, is_float: bool, command: Sequence[str]) -> ctypes
         "LAYERS": config.n_layers,
         "N_CTX": config.n_ctx,
     }
-    options = [f"-D{name}={value}" for name, value in shape.items()] + ["-DIS_FLOAT"] * is_float
-    key = digest([SOURCE.read_text("utf8"), list(command), *FLAGS, options, _processor()])
-    try:
-        path = Store.default().folder / "kernels" / f"{key}.so"
-        if not path.exists():
-            _compile([*command, *FLAGS, *options], path)
-        return ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError, MinisubError):  # the same numbers without it
-        return None
+    return [f"-D{name}={value}" for name, value in shape.items()] + ["-DIS_FLOAT"] * is_float
+
+
+def browser_kernel(config: ModelConfig) -> Path:
+    """Return where the kernel for a browser is, if it comes with the package.
+
+    Args:
+        config: The shape of its models.
+    """
+    sizes = (config.d_model, config.n_layers, config.n_heads, config.d_mlp, config.d_vocab)
+    name = "-".join(map(str, (*sizes, config.n_ctx)))
+    return PACKAGE / "bundled" / f"kernel-{name}.wasm"
 
 
 def _compile(command: Sequence[str], path: Path) -> None:
