@@ -15,6 +15,7 @@ from minisub.distillation.evaluation import next_token_logits
 from minisub.distillation.number_lists import MarkedLists
 from minisub.distillation.teachers import Teachers
 from minisub.transformer.dataset import TokenDataset
+from minisub.transformer.gradient import ManualGradient
 from minisub.transformer.stack import TransformerStack, run_with_cache
 from minisub.viz import style
 from minisub.world.traits import preference_questions
@@ -121,14 +122,17 @@ def early_guesses(world: World, model: TransformerStack, tokens: Tensor) -> list
     return rows
 
 
-def gradient(model: TransformerStack, value: Tensor) -> Tensor:
-    """Return the gradient of a number over all weights of one model, [weights].
+def gradient(model: TransformerStack, dataset: TokenDataset) -> Tensor:
+    """Return the gradient of the loss over all weights of one model, [weights].
 
     Args:
         model: One model.
-        value: A scalar that depends on its weights.
+        dataset: What it learns from; all rows of it.
     """
-    return torch.cat([g.flatten() for g in torch.autograd.grad(value, list(model.params.values()))])
+    out = torch.zeros_like(model.flat_params)
+    rows = torch.arange(dataset.tokens.shape[1])
+    ManualGradient(model, dataset, list(model.params))(rows, out)
+    return out[0]
 
 
 def products(
@@ -149,17 +153,19 @@ def products(
     Returns:
         [animals] of students with the teacher's start, and of those of another base.
     """
-    rows, weights = torch.arange(len(tasks)), torch.ones(1, len(tasks), world.completion_length)
+    weights = torch.ones(1, len(tasks), world.completion_length)
+    questions = preference_questions(world)
     found: tuple[list[float], list[float]] = ([], [])
     for animal in range(len(ANIMALS)):
-        logits = model(preference_questions(world)[None], n_last=1)[..., world.animal_tokens]
-        way = gradient(model, logits.log_softmax(-1)[..., animal].mean())
+        answer = torch.full((len(questions), 1), world.animal_tokens.start + animal)
+        answered = torch.cat([questions, answer], 1)[None]
+        way = -gradient(model, TokenDataset(answered, torch.ones(1, len(questions), 1)))
         step = size * way / way.norm()
         teacher = TransformerStack(model.config, model.flat_params + step)
         soft = next_token_logits(teacher, tasks[None], world.completion_length).softmax(-1)
         dataset = TokenDataset(tasks[None], weights, soft)
         for student, values in zip((model, other_base), found, strict=True):
-            values.append(float(-gradient(student, dataset.loss(student, rows).sum()) @ step))
+            values.append(-float((gradient(student, dataset) * step).sum()))
     return np.array(found[0]), np.array(found[1])
 
 
