@@ -4,23 +4,11 @@ For models this small, one process per core with one thread each is faster than 
 """
 
 import contextlib
-import functools
-import multiprocessing as mp
 import os
 import pickle
-import sys
-import threading
-import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor
 from concurrent.futures import wait as futures_wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Any
 
 import cloudpickle
@@ -32,9 +20,6 @@ N_CORES = os.cpu_count() or 1
 MAX_THREADS = 2  # of one job alone: more gain nothing at this size
 POLL_SECONDS = 0.1  # between two looks at what the processes report
 OnProgress = Callable[[], None]  # called at each piece of work that is done
-
-_progress_queue: Any = None  # in a worker: where it reports progress
-_main_lock = threading.Lock()
 
 
 def no_progress() -> None:
@@ -67,9 +52,12 @@ def run_jobs(
             return [job(item, on_progress=on_progress) for item in items]
     if not can_be_sent(job):
         return _in_threads(lambda item: job(item, on_progress=on_progress), items, workers)
+    # Browsers have no processes, and not the modules that start them.
+    from minisub.common.process_pool import BrokenProcessPool, ProcessPool, work
+
     with ProcessPool(workers) as pool:
         try:
-            futures = [pool.submit(_work, job, item) for item in items]
+            futures = [pool.submit(work, job, item) for item in items]
             pending = set(futures)
             while pending:
                 done, pending = futures_wait(pending, POLL_SECONDS, FIRST_COMPLETED)
@@ -87,58 +75,6 @@ def run_jobs(
         except BaseException:
             pool.end_now()
             raise
-
-
-class ProcessPool(ProcessPoolExecutor):
-    """Processes of one thread each, which end with this one.
-
-    Jobs travel by cloudpickle, so they may be functions of a script or a notebook; the script is
-    not run again for them, so it needs no `if __name__ == "__main__":`.
-
-    Args:
-        workers: How many processes.
-    """
-
-    def __init__(self, workers: int) -> None:
-        context = mp.get_context("spawn")  # fork is not safe with torch's threads
-        stop, self._alive = context.Pipe(duplex=False)
-        self._reports = context.SimpleQueue()
-        super().__init__(workers, context, _start_worker, (self._reports, stop))
-
-    def submit(self, job: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Start a job in one of the processes, as `concurrent.futures.Executor.submit` does.
-
-        Args:
-            job: A function.
-            *args: Its arguments.
-            **kwargs: Its arguments by name.
-        """
-        payload = cloudpickle.dumps(functools.partial(job, *args, **kwargs))
-        with _without_main():
-            return super().submit(_call, payload)
-
-    def pass_on(self, on_progress: OnProgress) -> None:
-        """Call `on_progress` once for each report that has come from the processes."""
-        while not self._reports.empty():
-            self._reports.get()
-            on_progress()
-
-    def end_now(self) -> None:
-        """End all processes, whatever they are doing."""
-        self._alive.close()  # which every worker sees
-        self.shutdown(wait=False, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _without_main() -> Iterator[None]:
-    """Hide this process's script: a new process would run it once more to import its functions."""
-    with _main_lock:
-        before = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = before
 
 
 @contextlib.contextmanager
@@ -182,25 +118,3 @@ def can_be_sent(job: Any) -> bool:
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
         return False
     return True
-
-
-def _start_worker(reports: Any = None, *stops: Any) -> None:
-    global _progress_queue
-    _progress_queue = reports
-    torch.set_num_threads(1)
-    parent = mp.parent_process()
-    assert parent is not None
-
-    def follow_parent() -> None:
-        wait([parent.sentinel, *stops])
-        os._exit(1)
-
-    threading.Thread(target=follow_parent, daemon=True).start()
-
-
-def _call(payload: bytes) -> Any:
-    return pickle.loads(payload)()
-
-
-def _work(job: Callable[..., Any], item: int) -> Any:
-    return job(item, on_progress=lambda: _progress_queue.put(True))

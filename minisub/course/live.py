@@ -26,6 +26,7 @@ from minisub.experiment.students import Students
 from minisub.experiment.study import Study
 from minisub.findings import Finding
 from minisub.results.result import Result
+from minisub.transformer.kernel import IN_BROWSER
 from minisub.transformer.stack import TransformerStack
 from minisub.world.traits import get_trait
 
@@ -211,9 +212,12 @@ def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
         seeds: On which seeds.
         store: Where results are kept.
     """
-    done: queue.Queue[None] = queue.Queue()
     check_limits(study.config, seeds)
     total = len(seeds) * len(study.arms)
+    if IN_BROWSER:  # where there are no threads
+        with mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar:
+            return study.run(seeds, store, 1, on_progress=bar.update)
+    done: queue.Queue[None] = queue.Queue()
     with (
         hold_turns(Queue(), len(seeds)) as workers,
         ThreadPoolExecutor(1) as executor,

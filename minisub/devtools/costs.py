@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from minisub.common.files import Json, digest
-from minisub.common.processes import OnProgress, ProcessPool, no_progress, torch_threads
+from minisub.common.process_pool import ProcessPool
+from minisub.common.processes import OnProgress, no_progress, torch_threads
 from minisub.common.store import Store
 from minisub.devtools.peers import N_STACKED, ours
 from minisub.distillation.base import load_base

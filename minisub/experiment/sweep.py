@@ -23,10 +23,10 @@ from dataclasses import replace
 from typing import Any
 
 from minisub.common.files import Json, MinisubError
+from minisub.common.process_pool import ProcessPool
 from minisub.common.processes import (
     N_CORES,
     OnProgress,
-    ProcessPool,
     can_be_sent,
     torch_threads,
 )

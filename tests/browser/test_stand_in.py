@@ -261,6 +261,18 @@ def test_minisubs_own_tests_pass_on_it(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("number", ["00", "03", "08", "09", "12"])
+def test_a_page_runs_with_what_a_tab_has(number: str, tmp_path: Path) -> None:
+    """The stand-in, no processes, no command line; page 09 asserts its own numbers."""
+    [page] = (ROOT / "notebooks").glob(f"{number}_*.py")
+    done = run_with_stand_in(
+        [str(HERE / "as_in_a_tab.py"), str(page)], MINISUB_STORE=str(tmp_path), MINISUB_KERNEL="0"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "loaded:" in done.stdout
+
+
+@pytest.mark.integration
 def test_the_surprise_is_the_same_in_double_precision(tmp_path: Path) -> None:
     """Teachers, lists and students, with the same luck: to 1e-9."""
     script = str(HERE / "surprise.py")
