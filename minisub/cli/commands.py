@@ -38,7 +38,7 @@ from minisub.cli.running import announce_missing_bases, checked_files, perform, 
 from minisub.common import processes
 from minisub.common.files import Json, MinisubError, write_file
 from minisub.common.progress import progress_bar
-from minisub.course import app, export, handout
+from minisub.course import app, export, handout, live_export
 from minisub.devtools import benchmark, calibration, costs, learning_rates
 from minisub.distillation import base
 from minisub.experiment import sweep
@@ -210,7 +210,8 @@ def _app(command: App) -> int:
 
 def _export(command: Export) -> int:
     check_writable("DIR", command.out)
-    print(f"The course is {export.export_course(command.out, command.offline)[-1]}")
+    write = live_export.export_live if command.live else export.export_course
+    print(f"The course is {write(command.out, command.offline)[-1]}")
     return 0
 
 

@@ -141,6 +141,9 @@ class Export:
     """The folder."""
     offline: bool = False
     """Copy marimo's front end (28 MB) too: pages that need a web server, but not the net."""
+    live: bool = False
+    """Pages that train in the visitor's browser (Pyodide); with --offline marimo copies Python too,
+    which needs the net, uv and a chromium of playwright."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from conftest import load_notebook as load
 
 from minisub.common.files import MinisubError
+from minisub.common.provenance import PACKAGE
 from minisub.common.store import Store
 from minisub.course import (
     app,
@@ -54,6 +56,20 @@ def run(number: str, **defs: Any) -> dict[str, Any]:
 def test_every_notebook_says_what_it_is() -> None:
     assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(13)]
     assert all(n.title != n.path.stem and n.description for n in NOTEBOOKS)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.path.stem)
+def test_a_page_can_be_opened_by_itself(notebook: app.Notebook) -> None:
+    """Its header (PEP 723) asks for minisub, from this checkout, and for the same Pythons."""
+    project = PACKAGE.parent
+    told = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    block = re.search(r"(?ms)^# /// script\n(.*?)^# ///$", notebook.path.read_text())
+    assert block is not None
+    header = tomllib.loads(re.sub(r"(?m)^# ?", "", block[1]))
+    assert header["requires-python"] == told["requires-python"]
+    assert header["dependencies"] == [told["name"]]
+    source = header["tool"]["uv"]["sources"][told["name"]]["path"]
+    assert (notebook.path.parent / source).resolve() == project
 
 
 @pytest.mark.integration
@@ -272,7 +288,7 @@ def test_a_plain_page_has_all_that_a_reader_needs() -> None:
     ):
         assert part in words, words
     assert sorted(controls) == sorted(["Is it?", "How many?", "likes the", "strength", "Train"])
-    page = export.add_plain(exported(shown), "03")
+    page = export.with_plain(exported(shown), exported(shown), "03")
     assert page.index('id="plain"') < page.index('id="root"')
     assert "<code>minisub app 03</code>" in page.replace("app\n03", "app 03")
     with pytest.raises(ValueError, match="no page that marimo"):
