@@ -59,6 +59,7 @@ def stop_before_work(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
             "devtools.benchmark.race",
             "course.app.serve",
             "course.export.export_course",
+            "course.live_export.export_live",
             "course.handout.write_handout",
         ),
     )
