@@ -157,7 +157,7 @@ def test_it_renders_without_an_error(notebook: app.Notebook, visitor: Visitor) -
     )  # a phone: wide figures scroll by themselves
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    beyond = """() => [...document.querySelectorAll('h1, h2, p, li')].filter(
+    beyond = """() => [...document.querySelectorAll('h1, h2, .paragraph, li')].filter(
         e => e.getBoundingClientRect().right > 391 && e.getBoundingClientRect().width > 0
     ).map(e => e.textContent.slice(0, 60))"""
     assert not page.evaluate(beyond)
