@@ -21,6 +21,7 @@ with app.setup:
 
     from minisub.course import exercises, judging, show
     from minisub.course.sheets import judging as exercise_sheet
+    from minisub.results.claims import retains
     from minisub.results.tables import format_interval
 
 
@@ -194,8 +195,8 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick_least, stored):
-    _told, _claim = judging.moved_threshold(stored, "divergence only", pick_least.value)
-    _was = next(c for c in stored.claims if c["claim"] == _claim.text)
+    _told = retains("divergence only", low=pick_least.value).judge(stored)
+    _was = next(c for c in stored.claims if c["claim"] == _told["claim"])
     mo.md(f"""
     `divergence only` retains {_told["value"]:.0%} [{_told["low"]:.0%}, {_told["high"]:.0%}]. With your
     threshold of {pick_least.value:.0%} the claim is **{_told["verdict"]}**. Registered was
@@ -208,7 +209,7 @@ def _(pick_least, stored):
 def _(mixing):
     _claim = next(c for c in mixing.claims if c["verdict"] == "not held")
     _rate = next(c for c in mixing.claims if c["claim"].endswith("share kept by hit rate"))
-    _n = len(judging.all_claims())
+    _every = judging.all_claims()
     _told = mo.md(f"""
     ## 6. Which claims failed?
 
@@ -222,7 +223,7 @@ def _(mixing):
     of its gain is left.
 
     When you read a paper: which claims did *not* hold? If none is named, ask how many were tried. Here
-    {_n} were: {judging.verdict_counts()}. Nothing corrects for their number.
+    {len(_every)} were: {judging.verdict_counts(_every)}. Nothing corrects for their number.
     """)
     _arms = ["all", *(f"mix {n}%" for n in (10, 25, 50, 75))]
     mo.vstack([_told, show.show_bars(mixing, _arms, "retained")])

@@ -1,6 +1,6 @@
 """The stored examples of the course: on every page a student that was trained before.
 
-`python -m minisub.course.examples` trains them anew, in some two minutes.
+`python -m minisub.course.examples` trains them again, in less than a minute.
 """
 
 import json

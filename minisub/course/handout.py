@@ -79,8 +79,8 @@ def write_handout(folder: Path) -> list[Path]:
     Raises:
         MinisubError: A file cannot be written.
     """
-    files = []
+    files, figure = [], draw()
     for kind in ("pdf", "svg"):
         files.append(folder / f"handout.{kind}")
-        write_file(files[-1], style.to_bytes(draw(), kind))
+        write_file(files[-1], style.to_bytes(figure, kind))
     return files

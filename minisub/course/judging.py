@@ -11,7 +11,7 @@ from minisub.common.files import Array, Json
 from minisub.course.show import load_result
 from minisub.findings import FINDINGS
 from minisub.results import statistics
-from minisub.results.claims import HELD, NOT_HELD, UNDECIDED, Claim, retains
+from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
 from minisub.results.result import Result
 from minisub.results.tables import format_interval
 from minisub.viz import style
@@ -52,9 +52,9 @@ def all_claims() -> list[Json]:
     return [claim for name in FINDINGS for claim in load_result(name).claims]
 
 
-def verdict_counts() -> str:
+def verdict_counts(claims: Sequence[Json]) -> str:
     """Return how many claims held, did not hold, and are undecided."""
-    found = Counter(claim["verdict"] for claim in all_claims())
+    found = Counter(claim["verdict"] for claim in claims)
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in (HELD, UNDECIDED, NOT_HELD))
 
 
@@ -68,14 +68,15 @@ def interval_figure(values: Sequence[float], n: int, unit: str) -> Figure:
     """
     figure = style.new_figure(8.0, 3.0)
     axes = figure.subplots()
-    for count, mean, low, high in growing_intervals(values):
+    grown = growing_intervals(values)
+    for count, mean, low, high in grown:
         colour = style.ORANGE if count == n else style.GREY
         axes.plot([count, count], [low, high], color=colour, linewidth=2)
         axes.plot(count, mean, "o", color=colour)
     axes.axhline(0, color=style.INK, linewidth=0.8)
-    ends = [e for e in growing_intervals(values) if e[0] > 2]
-    reach = 1.3 * max(abs(x) for e in ends for x in e[2:])
-    axes.set_ylim(-reach, reach)  # two seeds would leave the rest too small to see
+    # The interval of two seeds would leave the rest too small to see.
+    reach = 1.3 * max(abs(end) for _, _, *ends in grown[1:] for end in ends)
+    axes.set_ylim(-reach, reach)
     title = "95 % intervals; those that are too long are cut off"
     style.finish(axes, title, "number of seeds", unit)
     return figure
@@ -114,18 +115,6 @@ def ratio_figure(found: Array) -> Figure:
     x = "transfer of the same student with all blocks trained, nats"
     style.finish(axes, x=x, y="retained, %", legend=True)
     return figure
-
-
-def moved_threshold(result: Result, arm: str, least: float) -> tuple[Json, Claim]:
-    """Return the claim that an arm retains at least a share, judged on a stored result.
-
-    Args:
-        result: A stored result.
-        arm: The arm's name.
-        least: The share that is claimed.
-    """
-    claim = retains(arm, low=least)
-    return claim.judge(result), claim
 
 
 def rate_rows(result: Result) -> list[dict[str, str]]:

@@ -52,7 +52,7 @@ class TrainingRun:
 
 
 def train_student(
-    lab: SeedLab, arm: Arm, show: Callable[[int, TrainingRun], None] | None = None
+    lab: SeedLab, arm: Arm, show: Callable[[TrainingRun], None] | None = None
 ) -> TrainingRun:
     """Train the student of the laboratory's first bias, and its control.
 
@@ -91,7 +91,7 @@ def train_student(
             cosines.append(displacement_cosines(model, start, lab))
             recent.clear()
             if show is not None:
-                show(step, run(model))
+                show(run(model))
 
     return run(students.train(arm, [0, UNBIASED], on_step)[0])
 
@@ -174,10 +174,10 @@ def train_live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> 
         n_steps = config.student.steps
         with mo.status.progress_bar(total=n_steps, title="Training", show_eta=True) as bar:
 
-            def show(step: int, run: TrainingRun) -> None:
+            def show(run: TrainingRun) -> None:
                 first, last = run.recording.steps[-2:]
                 bar.update(last - first)
-                if step + 1 < n_steps:  # the last picture is the cell's own
+                if last < n_steps:  # the last picture is the cell's own
                     mo.output.replace(show_recording(run.recording, dpi=80))
 
             return train_student(lab, arm, show)

@@ -16,7 +16,6 @@ CONTROLS = (
     "text",
     "button",
     "form",
-    "tabs",
 )
 LABELLED = {"accordion": "data-labels", "tabs": "data-tabs"}  # containers that name their parts
 
@@ -96,7 +95,7 @@ class _Plain(HTMLParser):
         label, at = value("data-label") or "", value("data-initial-value")
         if kind == "form":
             label = value("data-submit-button-label")
-        if kind in CONTROLS and kind != "tabs":
+        if kind in CONTROLS:
             self.controls.append(_words(label))
         match kind:
             case "radio":

@@ -35,6 +35,7 @@ from minisub.course.recording import Recording, load_example
 from minisub.course.show import load_result
 from minisub.experiment.config import Config, with_overrides
 from minisub.findings import FINDINGS
+from minisub.results.claims import retains
 from minisub.world.world import ANIMALS
 
 NOTEBOOKS = app.list_notebooks()
@@ -213,7 +214,7 @@ def test_the_judging_page_shows_what_it_says() -> None:
     assert excludes[1], "three seeds"
     assert not excludes[-1], "eight seeds"
     verdicts = [
-        judging.moved_threshold(load_result("divergence"), "divergence only", t)[0]["verdict"]
+        retains("divergence only", low=t).judge(load_result("divergence"))["verdict"]
         for t in (0.9, 1.5)
     ]
     assert verdicts == ["held", "not held"]
