@@ -210,8 +210,14 @@ def _app(command: App) -> int:
 
 def _export(command: Export) -> int:
     check_writable("DIR", command.out)
-    write = live_export.export_live if command.live else export.export_course
-    print(f"The course is {write(command.out, command.offline)[-1]}")
+    if command.pyodide_url and not (command.live and command.offline):
+        raise MinisubError("--pyodide-url is for --live --offline")
+    written = (
+        live_export.export_live(command.out, command.offline, command.pyodide_url)
+        if command.live
+        else export.export_course(command.out, command.offline)
+    )
+    print(f"The course is {written[-1]}")
     return 0
 
 

@@ -144,6 +144,9 @@ class Export:
     live: bool = False
     """Pages that train in the visitor's browser (Pyodide); with --offline marimo copies Python too,
     which needs the net, uv and a chromium of playwright."""
+    pyodide_url: str = ""
+    """With --live and --offline: where Python and its packages are copied from, if not from
+    Pyodide's own host."""
 
 
 @dataclass(frozen=True)

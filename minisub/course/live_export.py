@@ -1,7 +1,7 @@
 """The course as a folder for any static host, whose pages train in the visitor's browser.
 
-Each page is marimo's export to WebAssembly. Beside it lie minisub and the stand-in for torch as
-wheels, which marimo installs in the page, and teachers that were made before.
+Each page is marimo's export to WebAssembly. Beside it lie minisub and the stand-ins for torch and
+scipy as wheels, which marimo installs in the page, and teachers that were made before.
 """
 
 import io
@@ -31,9 +31,10 @@ from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
 from minisub.findings import FINDINGS
 
-STAND_IN = PACKAGE / "course" / "browser" / "torch"
+BROWSER = PACKAGE / "course" / "browser"
+STAND_INS = ("torch", "scipy")  # which browsers get instead of the packages
 # What pages import, by the names that Pyodide knows. The versions are those of its distribution.
-NEEDED = ("numpy", "matplotlib", "scipy", "safetensors", "jaxtyping", "tqdm", "cloudpickle")
+NEEDED = ("numpy", "matplotlib", "safetensors", "jaxtyping", "tqdm", "cloudpickle")
 HEADER = re.compile(r"(?m)^# dependencies = .*\n# \[tool\.uv\.sources\]\n# minisub = .*\n")
 SETUP = "with app.setup:\n"
 TEACHERS, WHEELS = "teachers.zip", "public/wheels"  # where marimo looks for wheels
@@ -86,17 +87,20 @@ def wheel(name: str, files: Mapping[str, Path]) -> tuple[str, bytes]:
 
 
 def package_wheels() -> dict[str, bytes]:
-    """Return the wheels of minisub and of the stand-in for torch, by file name."""
+    """Return the wheels of minisub and of the stand-ins, by file name."""
     own = {
         str(Path("minisub") / path.relative_to(PACKAGE)): path
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and STAND_IN not in path.parents
+        if path.is_file() and "__pycache__" not in path.parts
+        if not {BROWSER / name for name in STAND_INS} & set(path.parents)
         if "notebooks" not in path.relative_to(PACKAGE).parts
     }
-    torch = {
-        str(Path("torch") / path.relative_to(STAND_IN)): path for path in STAND_IN.rglob("*.py")
+    stand_ins = {
+        str(path.relative_to(BROWSER)): path
+        for name in STAND_INS
+        for path in (BROWSER / name).rglob("*.py")
     }
-    return dict((wheel("minisub", own), wheel("torch", torch)))
+    return dict((wheel("minisub", own), wheel("minisub_stand_ins", stand_ins)))
 
 
 def page_configs() -> list[Config]:
@@ -149,7 +153,10 @@ def for_browser(code: str, wheels: Sequence[str]) -> str:
 
 
 def export_live(
-    folder: Path, offline: bool = False, seeds: Sequence[int] = tuple(SEEDS.values())
+    folder: Path,
+    offline: bool = False,
+    pyodide_url: str = "",
+    seeds: Sequence[int] = tuple(SEEDS.values()),
 ) -> list[Path]:
     """Write all pages so that they train in a browser, and an index; return the pages and it.
 
@@ -157,17 +164,20 @@ def export_live(
         folder: Where they are written; the index is the last of the files.
         offline: Have marimo copy Python and its packages beside them. It needs the net for that,
             `uv` and a chromium of playwright.
+        pyodide_url: Where Python and its packages are copied from, if not from Pyodide's own host.
         seeds: Whose teachers are made before.
 
     Raises:
         MinisubError: A page cannot be written.
     """
     wheels = package_wheels()
+    more = ["--offline"] if offline else []
+    more += ["--pyodide-index-url", pyodide_url] if pyodide_url else []
     write_file(folder / "public" / TEACHERS, teachers_zip(page_configs(), seeds))
     written, rows = [], []
     for notebook in list_notebooks():
         out = folder / f"{notebook.path.stem}.html"
-        _export_page(notebook, out, wheels, offline)
+        _export_page(notebook, out, wheels, more)
         written.append(out)
         rows.append(index_row(notebook, out.name))
     (folder / "CLAUDE.md").unlink(missing_ok=True)  # marimo's notes for its own users
@@ -176,7 +186,9 @@ def export_live(
     return [*written, folder / "index.html"]
 
 
-def _export_page(notebook: Notebook, out: Path, wheels: Mapping[str, bytes], offline: bool) -> None:
+def _export_page(
+    notebook: Notebook, out: Path, wheels: Mapping[str, bytes], more: Sequence[str]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
         source = staging / notebook.path.name
@@ -184,7 +196,6 @@ def _export_page(notebook: Notebook, out: Path, wheels: Mapping[str, bytes], off
         shutil.copyfile(notebook.path.parent / "head.html", staging / "head.html")
         for name, content in wheels.items():
             write_file(staging / WHEELS / name, content)
-        more = ["--offline"] if offline else []
         run_marimo(source, out, "html-wasm", "--mode", "run", *more)
     stored = page_text(notebook)
     page = with_plain(out.read_text("utf8"), stored, notebook.path.stem[:2], is_live=True)

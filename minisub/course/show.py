@@ -8,14 +8,17 @@ from typing import Any
 
 import marimo as mo
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from minisub.common.provenance import PACKAGE
+from minisub.experiment.config import Config
 from minisub.findings import FINDINGS
 from minisub.findings.prediction import predicted
 from minisub.results import figures
 from minisub.results.result import Result, read_result
 from minisub.results.tables import format_dependence
+from minisub.transformer.kernel import IN_BROWSER, kernel_for
 from minisub.viz import style
 
 
@@ -94,11 +97,19 @@ def first_screen(see: str, takes: str, needs: str) -> str:
         takes: How long reading and training take.
         needs: What one should know, or have read.
     """
-    return f"""
+    lines = f"""
 - **You will see** {see}.
 - **It takes** {takes}.
 - **You need** {needs}.
 """
+    return lines + f"- **This tab computes** {tab_computes()}.\n" if IN_BROWSER else lines
+
+
+def tab_computes() -> str:
+    """Return how this tab computes: by the kernel or, some times slower, by numpy."""
+    if kernel_for(Config().base.model_config, torch.zeros(1)) is None:
+        return "with numpy, as the kernel did not load: training takes some times longer here"
+    return "with minisub's kernel, compiled to WebAssembly"
 
 
 def show_table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""The stand-in for torch that browsers get: each operation, minisub's own tests, the surprise."""
+"""The stand-ins that browsers get for torch and scipy, and minisub's own tests on them."""
 
 import importlib
 import json
@@ -15,9 +15,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 import minisub
+from minisub.course.browser import scipy as stand_in_scipy
 from minisub.course.browser import torch as stand_in
+from minisub.course.browser.scipy import stats as stand_in_stats
 
 ROOT = Path(minisub.__file__).parent.parent
 HERE = Path(__file__).parent
@@ -239,8 +242,13 @@ NEEDS_TORCH = {
 }
 
 
-def run_with_stand_in(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
-    paths = [str(ROOT / "minisub/course/browser"), str(HERE), str(ROOT)]
+BROWSER = ROOT / "minisub/course/browser"
+
+
+def run_with_stand_in(
+    command: list[str], stand_ins: Path = BROWSER, **more: str
+) -> subprocess.CompletedProcess[str]:
+    paths = [str(stand_ins), str(HERE), str(ROOT)]
     return subprocess.run(
         [sys.executable, *command],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more},
@@ -256,7 +264,8 @@ def run_with_stand_in(command: list[str], **more: str) -> subprocess.CompletedPr
 def test_minisubs_own_tests_pass_on_it(file: str, tmp_path: Path) -> None:
     chosen = ["-k", NEEDS_TORCH[file]] if NEEDS_TORCH[file] else []
     plain = ["-m", "pytest", "-q", "-n", "0", "-p", "only_in_tests", "-p", "no:cacheprovider"]
-    done = run_with_stand_in([*plain, file, *chosen], MINISUB_STORE=str(tmp_path))
+    (tmp_path / "torch").symlink_to(BROWSER / "torch")  # the tests use more of scipy
+    done = run_with_stand_in([*plain, file, *chosen], tmp_path, MINISUB_STORE=f"{tmp_path}/store")
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -297,8 +306,33 @@ def test_the_surprise_is_the_same_in_double_precision(tmp_path: Path) -> None:
     assert ours["transfer"] == pytest.approx(theirs["transfer"], abs=1e-9)
 
 
-def test_no_module_of_minisub_finds_it_natively() -> None:
+@settings(max_examples=200, deadline=None)
+@given(q=st.floats(1e-6, 1 - 1e-6), df=st.integers(1, 200), x=st.floats(-50, 50))
+def test_students_distribution_is_scipys(q: float, df: int, x: float) -> None:
+    assert stand_in_stats.t.ppf(q, df) == pytest.approx(stats.t.ppf(q, df), rel=1e-9, abs=1e-12)
+    assert stand_in_stats.t.sf(x, df) == pytest.approx(stats.t.sf(x, df), rel=1e-10, abs=1e-300)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 40))
+def test_tests_and_correlations_are_scipys(seed: int, n: int) -> None:
+    g = np.random.default_rng(seed)
+    a, b = g.normal(size=n), g.normal(size=n) + 0.5
+    found, expected = (s.ttest_1samp(a, 0.0) for s in (stand_in_stats, stats))
+    assert found.pvalue == pytest.approx(expected.pvalue, rel=1e-9)
+    ends = tuple(expected.confidence_interval(0.95))
+    assert tuple(found.confidence_interval(0.95)) == pytest.approx(ends, rel=1e-9)
+    paired = stand_in_stats.ttest_rel(a, b).pvalue
+    assert paired == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
+    ties = np.append(g.integers(0, 4, n), 5)
+    rank = stand_in_stats.spearmanr(ties, np.append(b, 0)).statistic
+    expected_rank = stats.spearmanr(ties, np.append(b, 0)).statistic
+    assert rank == pytest.approx(expected_rank, abs=1e-12, nan_ok=True)
+
+
+def test_no_module_of_minisub_finds_them_natively() -> None:
     assert importlib.import_module("torch").__version__ != stand_in.__version__
+    assert importlib.import_module("scipy").__version__ != stand_in_scipy.__version__
 
 
 @pytest.fixture(autouse=True)

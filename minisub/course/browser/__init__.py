@@ -1,1 +1,1 @@
-"""What pages need in a browser: a stand-in for torch, which only browsers have on their path."""
+"""What pages need in a browser: stand-ins for torch and scipy, which only browsers have."""
