@@ -38,10 +38,9 @@ NEEDED = ("numpy", "matplotlib", "safetensors", "jaxtyping", "tqdm", "cloudpickl
 HEADER = re.compile(r"(?m)^# dependencies = .*\n# \[tool\.uv\.sources\]\n# minisub = .*\n")
 SETUP = "with app.setup:\n"
 TEACHERS, WHEELS = "teachers.zip", "public/wheels"  # where marimo looks for wheels
-# The first lines of a page in a browser: fetch the teachers, which lie beside it.
-PRELUDE = """    import sys
-
-    if sys.platform == "emscripten":
+# The first lines of a page in a browser: fetch the teachers, which lie beside it. They leave no name
+# behind, as a page may define a name only once.
+PRELUDE = """    def _fetch_teachers():
         import io
         import os
         import zipfile
@@ -57,6 +56,9 @@ PRELUDE = """    import sys
         if request.status != 200:
             raise RuntimeError(f"no teachers beside this page: status {request.status}")
         zipfile.ZipFile(io.BytesIO(request.response.to_bytes())).extractall("/tmp/minisub")
+
+    if __import__("sys").platform == "emscripten":
+        _fetch_teachers()
 
 """
 

@@ -1,10 +1,7 @@
 """The course as visitors see it, in a real browser: skipped where there is none."""
 
 import contextlib
-import functools
-import http.server
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import CHROMIUM, EXAMPLE, TRAIN, serving_files, trained
 
 from minisub.common.store import Store
 from minisub.course import app, export, live, playground
@@ -27,7 +25,6 @@ from minisub.world.world import ANIMALS
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
 SERIOUS = ("serious", "critical")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(
@@ -35,9 +32,7 @@ pytestmark = [
     ),
 ]
 LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 13)} | {"00": "Train a student above"}
-EXAMPLE = "text=An example, trained before"
 CUT_SECONDS = 40
-TRAIN = "marimo-plugin-form-submit-button"
 
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -117,17 +112,6 @@ def visitor(address: str) -> Iterator[Visitor]:
     one = Visitor(address)
     yield one
     one.close()
-
-
-def trained(page: Any) -> float:
-    """Press Train and read the verdict, in nats."""
-    page.get_by_test_id(TRAIN).click()
-    page.wait_for_selector(EXAMPLE, state="detached", timeout=30_000)
-    page.wait_for_selector("text=/(has passed|of has passed).*nats/", timeout=120_000)
-    text = page.inner_text("body")
-    found = re.search(r"has passed: ([+-]\d+\.\d+) nats", text)
-    assert found, text
-    return float(found[1])
 
 
 def test_the_gallery_names_every_notebook(visitor: Visitor) -> None:
@@ -255,16 +239,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "list_notebooks", lambda: app.list_notebooks()[1:5:2])
         export.export_course(folder, offline=True)
-    handler = functools.partial(QuietFiles, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class QuietFiles(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    with serving_files(folder) as address:
+        yield folder, address
 
 
 @pytest.mark.parametrize("stem", ["01_divergence_tokens", "03_early_layers"])

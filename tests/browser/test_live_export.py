@@ -1,14 +1,11 @@
 """The folder whose pages train in a browser, as far as it can be looked at without Pyodide."""
 
-import functools
-import http.server
 import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import tomllib
 import types
 import zipfile
@@ -17,21 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import CHROMIUM, serving_files
 
 from minisub.common.files import MinisubError
 from minisub.course import app, live_export
 from minisub.experiment.config import Config
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NOTEBOOKS = app.list_notebooks()
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.path.stem)
-def test_a_page_asks_for_what_pyodide_has_and_fetches_the_rest(notebook: app.Notebook) -> None:
+def test_a_page_asks_for_what_pyodide_has_and_fetches_the_rest(
+    notebook: app.Notebook, tmp_path: Path
+) -> None:
     wheels = ["minisub-1-py3-none-any.whl", "minisub_stand_ins-1-py3-none-any.whl"]
     code = live_export.for_browser(notebook.path.read_text(), wheels)
-    compile(code, notebook.path.name, "exec")
+    page = tmp_path / notebook.path.name
+    page.write_text(code)
+    shutil.copy(notebook.path.parent / "head.html", tmp_path)
+    check = [sys.executable, "-m", "marimo", "check", "--strict", "--ignore", "MF", str(page)]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr  # no name is defined twice
     block = re.search(r"(?ms)^# /// script\n(.*?)^# ///$", code)
     assert block is not None
     header = tomllib.loads(re.sub(r"(?m)^# ?", "", block[1]))
@@ -133,11 +137,6 @@ def test_what_lies_beside_the_pages_is_enough(tmp_path: Path) -> None:
     assert n_teachers == "9"
 
 
-class Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     folder = tmp_path_factory.mktemp("live")
@@ -145,11 +144,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
         patch.setattr(live_export, "list_notebooks", lambda: NOTEBOOKS[10:11])
         patch.setattr(live_export, "teachers_zip", lambda *_: b"")
         live_export.export_live(folder)
-    handler = functools.partial(Files, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serving_files(folder) as address:
+        yield folder, address
 
 
 @pytest.mark.integration

@@ -1,7 +1,6 @@
 """The kernel for browsers, in a real one, without Python: the same numbers as here."""
 
 import base64
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from browsing import CHROMIUM
 
 from minisub.common.randomness import generator
 from minisub.course.browser import kernel
@@ -22,7 +22,6 @@ from minisub.transformer.gradient import ManualGradient
 from minisub.transformer.stack import TransformerStack
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
 SHAPE = BASE_SETS["base"].model_config
 
