@@ -77,6 +77,7 @@ def lines(text: str) -> list[str]:
 KNOWN = (
     *("python3 -m venv .venv", ". .venv/bin/activate", "pip install -c constraints.txt -e "),
     *("pytest", "ruff ", "mypy", "marimo check ", "dask ", "python -m minisub.", "python tests/"),
+    "python -m http.server ",
 )
 
 
