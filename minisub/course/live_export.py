@@ -38,8 +38,8 @@ NEEDED = ("numpy", "matplotlib", "safetensors", "jaxtyping", "tqdm", "cloudpickl
 HEADER = re.compile(r"(?m)^# dependencies = .*\n# \[tool\.uv\.sources\]\n# minisub = .*\n")
 SETUP = "with app.setup:\n"
 TEACHERS, WHEELS = "teachers.zip", "public/wheels"  # where marimo looks for wheels
-# The first lines of a page in a browser: fetch the teachers, which lie beside it. They leave no name
-# behind, as a page may define a name only once.
+# The first lines of a page in a browser: fetch the teachers, which lie beside it. They leave no
+# name behind, as a page may define a name only once.
 PRELUDE = """    def _fetch_teachers():
         import io
         import os
