@@ -14,9 +14,11 @@ ORDER = [
     *("common", "transformer", "world", "distillation", "mechanism", "viz", "results"),
     *("experiment", "findings", "course", "devtools", "cli"),
 ]
-# The stand-in has torch's names and torch's house.
+# The stand-ins have the names and the houses of torch and scipy.
 FILES = sorted(
-    p for p in PACKAGE.rglob("*.py") if PACKAGE / "course/browser/torch" not in p.parents
+    p
+    for p in PACKAGE.rglob("*.py")
+    if not {PACKAGE / "course/browser" / name for name in ("torch", "scipy")} & set(p.parents)
 )
 MODULES = [path for path in FILES if path.parent != PACKAGE]
 

@@ -44,14 +44,24 @@ class t:
 
     @staticmethod
     def sf(x: float, df: float) -> float:
-        """Return the probability of more than `x`, with `df` degrees of freedom."""
+        """Return the probability of more than a value.
+
+        Args:
+            x: The value.
+            df: Degrees of freedom.
+        """
         whole = df + x * x
         tail = _incomplete_beta(df / 2, 0.5, df / whole, x * x / whole) / 2
         return tail if x >= 0 else 1 - tail
 
     @staticmethod
     def ppf(q: float, df: float) -> float:
-        """Return what is exceeded with probability 1 - q, with `df` degrees of freedom."""
+        """Return the value that is exceeded with some probability.
+
+        Args:
+            q: One less that probability.
+            df: Degrees of freedom.
+        """
         tail = min(q, 1 - q)
         low, high = 0.0, 1.0
         while t.sf(high, df) > tail:
@@ -85,14 +95,24 @@ class TTest:
 
 
 def ttest_1samp(a: ArrayLike, popmean: float) -> TTest:
-    """Test whether the mean of values is `popmean`."""
+    """Test whether the mean of values is another.
+
+    Args:
+        a: The values.
+        popmean: The other mean.
+    """
     x = np.asarray(a, dtype=float)
     mean, error, df = float(x.mean()), float(x.std(ddof=1)) / len(x) ** 0.5, len(x) - 1
     return TTest(mean, error, df, 2 * t.sf(abs(mean - popmean) / error, df))
 
 
 def ttest_rel(a: ArrayLike, b: ArrayLike) -> TTest:
-    """Test whether paired values have the same mean."""
+    """Test whether paired values have the same mean.
+
+    Args:
+        a: One value of each pair.
+        b: The other.
+    """
     return ttest_1samp(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), 0.0)
 
 
@@ -110,7 +130,12 @@ def _ranks(x: np.ndarray) -> np.ndarray:
 
 
 def spearmanr(a: ArrayLike, b: ArrayLike) -> Correlation:
-    """Return the correlation of ranks; NaN where one of them is constant."""
+    """Return the correlation of ranks; NaN where all of one are equal.
+
+    Args:
+        a: Values.
+        b: As many others.
+    """
     x, y = _ranks(np.asarray(a)), _ranks(np.asarray(b))
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(float("nan"))
