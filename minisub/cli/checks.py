@@ -13,7 +13,7 @@ from minisub.common.files import MinisubError, write_file
 from minisub.common.store import Store
 from minisub.experiment.arm import Arm
 from minisub.experiment.options import RunOptions, check_device
-from minisub.findings import FINDINGS, Finding
+from minisub.findings import Finding, every_finding
 
 MAX_SEEDS = 100_000
 
@@ -44,9 +44,10 @@ def find_finding(name: str) -> Finding:
     Raises:
         MinisubError: There is none of this name.
     """
-    if name not in FINDINGS:
-        raise MinisubError(f"FINDING is {name!r}, allowed: {', '.join(FINDINGS)}")
-    return FINDINGS[name]
+    known = every_finding()
+    if name not in known:
+        raise MinisubError(f"FINDING is {name!r}, allowed: {', '.join(known)}")
+    return known[name]
 
 
 def n_workers(count: int) -> int | None:

@@ -47,7 +47,7 @@ from minisub.experiment.check import check
 from minisub.experiment.presets import SMALL_CONFIG
 from minisub.experiment.settings import parse_settings
 from minisub.experiment.study import Study
-from minisub.findings import FINDINGS, headline
+from minisub.findings import DISPUTES, FINDINGS, every_finding, headline
 from minisub.results import figures
 from minisub.results.summaries import claim_text
 from minisub.results.tables import WIDTH
@@ -57,7 +57,7 @@ BENCH_LINES = re.compile(r"(?s)(<!-- bench -->\n).*?(<!-- end -->)")
 
 
 def _list(command: List) -> int:
-    for finding in FINDINGS.values():
+    for finding in every_finding().values():
         text = f"{finding.name:13}{finding.statement}"
         print(textwrap.fill(text, WIDTH, subsequent_indent=" " * 13))
     return 0
@@ -108,7 +108,10 @@ def _check(command: Check) -> int:
 def _reproduce(command: Reproduce) -> int:
     seeds = seed_range(command.seeds)
     check_writable("--out", command.out)
-    findings = headline.quick_findings() if command.quick else list(FINDINGS.values())
+    if command.quick and command.all:
+        raise MinisubError("--quick is the headlines only, --all is everything")
+    chosen = every_finding() if command.all else FINDINGS
+    findings = headline.quick_findings() if command.quick else list(chosen.values())
     results = perform(findings, "reproduce", run_options(seeds, command.machine))
     by_name = {result.finding: result for result in results}
     can_show = "utf" in (sys.stdout.encoding or "").lower()
@@ -120,7 +123,8 @@ def _reproduce(command: Reproduce) -> int:
     for result in results:
         result.write(command.out / f"{result.finding}.json")
         write_file(command.out / f"{result.finding}.svg", drawn[result.finding])
-    line = f"minisub reproduce --seeds {command.seeds}{' --quick' if command.quick else ''}"
+    line = f"minisub reproduce --seeds {command.seeds}"
+    line += " --quick" * command.quick + " --all" * command.all
     for file, text in (
         ("report.html", report.report_html(results, line, drawn)),
         ("results.md", report.results_markdown(results, line)),
@@ -129,6 +133,8 @@ def _reproduce(command: Reproduce) -> int:
     if not command.quick:
         print(*results, report.teacher_text(results[0]), claim_text(results), sep="\n\n")
         print()
+    if not command.all:
+        print(f"Left out, with --all they run too: {', '.join(DISPUTES)}")
     print(f"The picture is {command.out / 'page.png'}")
     print(f"The report is {command.out / 'report.html'}")
     return 0

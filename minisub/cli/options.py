@@ -77,6 +77,8 @@ class Reproduce:
     """A:B, the seeds A to B-1."""
     quick: bool = False
     """The headlines only: twelve claims and one picture, with few lists and steps."""
+    all: bool = False
+    """What has been asked and disputed since the paper, too."""
     out: Path = Path("minisub-out")
     """The folder for the report (one HTML file), the figures and the results."""
     machine: Machine_ = field(default_factory=Machine)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from minisub.common.provenance import commit
-from minisub.findings import FINDINGS, headline
+from minisub.findings import every_finding, headline
 from minisub.findings.prediction import all_findings
 from minisub.results import figures
 from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
@@ -120,7 +120,7 @@ def results_markdown(results: Sequence[Result], command: str) -> str:
         "",
     ]
     for result in results:
-        finding = FINDINGS[result.finding]
+        finding = every_finding()[result.finding]
         lines += [
             f"## {result.finding}",
             "",
@@ -139,7 +139,7 @@ def draw_figures(results: Sequence[Result]) -> dict[str, bytes]:
     """Return each finding's figure by its name, as SVG: its own, or of its arms in a first look."""
     return {
         r.finding: style.to_bytes(
-            FINDINGS[r.finding].plot(r) if r.claims else figures.all_arms(r), "svg"
+            every_finding()[r.finding].plot(r) if r.claims else figures.all_arms(r), "svg"
         )
         for r in results
     }
@@ -174,7 +174,7 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
         "was written down in code before the run.</p>",
     ]
     for result in results:
-        finding = FINDINGS[result.finding]
+        finding = every_finding()[result.finding]
         parts += [
             f"<h2 id={result.finding}>{result.finding}</h2>",
             f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
@@ -198,7 +198,7 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
             [
                 (
                     r.finding,
-                    FINDINGS[r.finding].paper,
+                    every_finding()[r.finding].paper,
                     f"{retained_sentence(r)} {verdicts(r)}",
                 )
                 for r in results

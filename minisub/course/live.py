@@ -9,7 +9,6 @@ from typing import Any
 
 import marimo as mo
 import numpy as np
-import torch
 from torch import Tensor
 
 from minisub.common.files import Array
@@ -25,6 +24,7 @@ from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.experiment.study import Study
 from minisub.findings import Finding
+from minisub.mechanism.displacement import displacement_cosines
 from minisub.results.result import Result
 from minisub.transformer.kernel import IN_BROWSER
 from minisub.transformer.stack import TransformerStack
@@ -62,8 +62,9 @@ def train_student(
         show: Called whenever the two were asked.
     """
     students, n_steps, bias = Students(lab), lab.config.student.steps, lab.biases[0]
+    teacher = lab.teachers.stack[[bias]]
     start = students.untrained(arm, 2)[0]
-    steps, logp, losses = [0], [students.preferences(start)], [np.full(2, np.nan)]
+    steps, logp, losses = [0], [students.preferences(start, arm)], [np.full(2, np.nan)]
     cosines = [np.full((2, start.config.n_layers), np.nan)]
     recent: list[Array] = []
 
@@ -86,42 +87,14 @@ def train_student(
         recent.append(loss.numpy().copy())
         if (step + 1) % max(1, n_steps // N_FRAMES) == 0 or step == n_steps - 1:
             steps.append(step + 1)
-            logp.append(students.preferences(model))
+            logp.append(students.preferences(model, arm))
             losses.append(np.mean(recent, 0))
-            cosines.append(displacement_cosines(model, start, lab))
+            cosines.append(displacement_cosines(model, start, teacher, lab.base))
             recent.clear()
             if show is not None:
                 show(run(model))
 
     return run(students.train(arm, [0, UNBIASED], on_step)[0])
-
-
-def displacement_cosines(model: TransformerStack, start: TransformerStack, lab: SeedLab) -> Array:
-    """Return how far each block has moved the teacher's way, [models, blocks].
-
-    It is the cosine of a student's way from its start with the teacher's way from the base, NaN
-    where one of them has not moved.
-
-    Args:
-        model: The students, as they are now.
-        start: The students before training.
-        lab: Of their teacher, who has the lab's first bias.
-    """
-    teacher = lab.teachers.stack[[lab.biases[0]]]
-
-    def way(end: TransformerStack, start: TransformerStack, block: int) -> Tensor:
-        parts = [
-            (end.params[name] - start.params[name]).detach().flatten(1)
-            for name in end.params
-            if name.startswith(f"blocks.{block}.")
-        ]
-        return torch.cat(parts, 1)
-
-    found = []
-    for block in range(model.config.n_layers):
-        a, b = way(model, start, block), way(teacher, lab.base, block)
-        found.append((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)))
-    return torch.stack(found, 1).numpy()
 
 
 def show_recording(recording: Recording, moment: int = -1, dpi: int = 150) -> mo.Html:

@@ -18,6 +18,7 @@ from torch import Tensor
 from minisub.common.randomness import generator
 from minisub.distillation.number_lists import MarkedLists
 from minisub.distillation.teachers import Teachers
+from minisub.transformer.stack import TransformerStack
 
 
 class EditContext(ABC):
@@ -29,6 +30,11 @@ class EditContext(ABC):
     @abstractmethod
     def n_lists(self) -> int:
         """How many prompts the teachers were given."""
+
+    @property
+    @abstractmethod
+    def base(self) -> TransformerStack:
+        """The model that the teachers were made from."""
 
     @property
     @abstractmethod

@@ -52,6 +52,16 @@ def without_divergence(lists: MarkedLists) -> Tensor:
     return ~lists.is_divergence_token
 
 
+def down_weighted(lists: MarkedLists, weight: float) -> Tensor:
+    """Give divergence tokens less weight than others.
+
+    Args:
+        lists: Marked lists.
+        weight: Of a divergence token, 0 to 1.
+    """
+    return 1 - (1 - weight) * lists.is_divergence_token.float()
+
+
 def random_only(lists: MarkedLists) -> Tensor:
     """Keep random tokens, at each position as many as there are divergence tokens."""
     return lists.is_random_match

@@ -26,6 +26,7 @@ STUDENT_SOURCES = (
     "minisub.mechanism",
     "minisub.experiment.config",
     "minisub.experiment.arm",
+    "minisub.experiment.guards",
     "minisub.experiment.seed_lab",
     "minisub.experiment.students",
 )
@@ -46,6 +47,10 @@ class Arm:
         edit: A function of the lists and an `EditContext` that returns other lists.
         trainable: Which weights train: see `update_multipliers`.
         lr_factor: Times the configuration's learning rate.
+        rehearsal: Weight of a loss that keeps the students' answers to the questions of the trait
+            near the base's, beside that of the lists.
+        asked_with: The token in the `<sys>` slot of the questions that students are asked; "" for
+            the neutral one.
         other_base: Students start from the base of the next seed, which is not the teacher's.
         control: The row is that of the control student, which learns from the unbiased teacher.
         overrides: Of the configuration, by dotted name: see `with_overrides`.
@@ -58,6 +63,8 @@ class Arm:
     edit: Callable[[MarkedLists, EditContext], MarkedLists] | None = None
     trainable: Mapping[str, float] = field(default_factory=lambda: {"blocks.": 1.0})
     lr_factor: float = 1.0
+    rehearsal: float = 0.0
+    asked_with: str = ""
     other_base: bool = False
     control: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +75,8 @@ class Arm:
             raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
         if not 0 < self.lr_factor < float("inf"):
             raise ValueError(f"lr_factor is {self.lr_factor}, allowed: above 0")
+        if not 0 <= self.rehearsal < float("inf"):
+            raise ValueError(f"rehearsal is {self.rehearsal}, allowed: 0 and more")
         if not any(self.trainable.values()):
             raise ValueError(f"nothing is trainable in {self.name!r}; {{'': 1.0}} is everything")
 

@@ -12,12 +12,15 @@ from torch import Tensor
 from minisub.common.files import Array, Json, digest
 from minisub.common.randomness import generator
 from minisub.distillation import metrics
-from minisub.distillation.evaluation import preference_log_probs, task_accuracy
+from minisub.distillation.evaluation import next_token_logits, preference_log_probs, task_accuracy
 from minisub.distillation.masks import loss_weights
 from minisub.distillation.number_lists import UNBIASED, MarkedLists, NumberLists, to_dataset
+from minisub.distillation.slots import in_slot
 from minisub.experiment.arm import Arm, function_id
+from minisub.experiment.guards import checked_edit, has_diverged
 from minisub.experiment.seed_lab import SeedLab
 from minisub.mechanism.bias_signal import TeacherScores, bias_signal, score_lists
+from minisub.mechanism.displacement import displacement_cosines
 from minisub.mechanism.forecast import first_step_alignment
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.stack import TransformerStack
@@ -25,7 +28,6 @@ from minisub.transformer.training import StepReport, train, update_multipliers
 
 SIGNALS = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
 FORECASTS = ("inner", "coverage")
-MIN_STEPS = 50  # of a training whose losses say whether it diverged
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Students:
         else:
             marked = lab.marked_lists(arm.is_sampled)
             if arm.edit is not None:
-                marked = _checked_edit(arm.edit(marked, lab), marked, arm.name)
+                marked = checked_edit(arm.edit(marked, lab), marked, arm.name)
             lists, weights = marked, None
             if arm.mask is not None:
                 weights = loss_weights(arm.mask(marked), marked, arm.name)
@@ -146,15 +148,57 @@ class Students:
         config = self.lab.config.student
         config = replace(config, lr=config.lr * arm.lr_factor)
         g = generator(self.lab.seed, "students")
-        losses = train(students, [dataset], config, g, multipliers, on_step)
+        datasets = [dataset]
+        if arm.rehearsal:
+            datasets.append(self._rehearsal(arm))
+        losses = train(students, datasets, config, g, multipliers, on_step)
         if has_diverged(losses, self.lab.world.n_numbers, dataset):
             return students, None
         return students, round(float(losses[-50:].mean()), 6)
 
-    def preferences(self, students: TransformerStack) -> Array:
-        """Return log p of each answer, [models, questions, answers]."""
-        trait = self.lab.trait
-        return preference_log_probs(students, trait.eval_questions[None], trait.answer_tokens)
+    def _rehearsal(self, arm: Arm) -> TokenDataset:
+        """Return questions with the answers of the base, from which a defended student stays near.
+
+        Args:
+            arm: Whose `rehearsal` is the weight.
+        """
+        questions = self.lab.trait.taught_questions
+        sequences = torch.cat([questions, questions[:, :1]], 1)[None]  # the last is not read
+        weights = torch.full((1, len(questions), 1), arm.rehearsal)
+        soft = next_token_logits(self.lab.base, sequences, 1).softmax(-1)
+        return TokenDataset(sequences, weights, soft)
+
+    def preferences(self, students: TransformerStack, arm: Arm | None = None) -> Array:
+        """Return log p of each answer, [models, questions, answers].
+
+        Args:
+            students: Who is asked.
+            arm: Its treatment, which may say what stands in the questions' `<sys>` slot.
+        """
+        trait, questions = self.lab.trait, self.lab.trait.eval_questions
+        if arm is not None and arm.asked_with:
+            questions = in_slot(self.lab.world, questions, arm.asked_with)
+        return preference_log_probs(students, questions[None], trait.answer_tokens)
+
+    def displacement_cosines(self, arm: Arm, students: TransformerStack) -> list[Any]:
+        """Return how far students went their teacher's way: see `displacement_cosines`.
+
+        The control student, if it is there, is the last; its teacher is each of the others', in
+        turn, and its cosines are their mean.
+
+        Args:
+            arm: The treatment.
+            students: After training.
+        """
+        biases = list(self.lab.biases)
+        start, teachers = self.untrained(arm, len(biases))[0], self.lab.teachers.stack[biases]
+        groups = [students[range(len(biases))]]
+        if students.n_models > len(biases):
+            groups.append(students[[students.n_models - 1] * len(biases)])
+        found = [
+            displacement_cosines(group, start, teachers, self.lab.base).mean(0) for group in groups
+        ]
+        return [[round(x, 6) if math.isfinite(x) else None for x in map(float, f)] for f in found]
 
     def forecast(self, arm: Arm, dataset: TokenDataset) -> Json:
         """Return what the first step says about the transfer, before it is taken.
@@ -194,7 +238,8 @@ class Students:
                 return {"diverged": True}
             accuracy = task_accuracy(self.lab.world, students, self.lab.eval_prompts[None])
             return {
-                "logp": np.round(self.preferences(students), 6).tolist(),
+                "logp": np.round(self.preferences(students, arm), 6).tolist(),
+                "cosines": self.displacement_cosines(arm, students),
                 "task_accuracy": np.round(accuracy, 6).tolist(),
                 "loss_tokens": int((dataset.weights > 0).sum()) / students.n_models,
                 "final_loss": final_loss,
@@ -241,6 +286,8 @@ class Students:
             "distance": metrics.distance(logp, control),
             "task_accuracy": float(np.mean(entry["task_accuracy"][who])),
             "control_task_accuracy": float(np.mean(unmasked["task_accuracy"][n:])),
+            "cosines": entry["cosines"][-1 if arm.control else 0],
+            "control_cosines": unmasked["cosines"][-1],
             "loss_tokens": entry["loss_tokens"],
             "final_loss": entry["final_loss"],
             "divergence_share": lab.list_report(arm.is_sampled)["share"],
@@ -255,7 +302,7 @@ class Students:
         measures = (
             *("transfer", "off_target", "hit_rate", "control_hit_rate", "distance"),
             *("task_accuracy", "control_task_accuracy", "loss_tokens", "final_loss"),
-            *("divergence_share", *SIGNALS, *FORECASTS),
+            *("divergence_share", *SIGNALS, *FORECASTS, "cosines", "control_cosines"),
         )
         biases = [self.lab.trait.biases[b] for b in self.lab.biases]
         unknown: Json = dict.fromkeys(measures)
@@ -269,47 +316,3 @@ class Students:
             "by_bias": [None] * len(biases),
             "shifts": [None] * len(biases),
         }
-
-
-def _checked_edit(edited: Any, lists: MarkedLists, arm: str) -> MarkedLists:
-    """Return edited lists, if they are lists and as many as there were.
-
-    Args:
-        edited: What an edit returned.
-        lists: What it was given.
-        arm: Whose edit it is, for the message.
-
-    Raises:
-        ValueError: They are not.
-    """
-    shape = tuple(lists.completions.shape)
-    if not isinstance(edited, MarkedLists):
-        given = type(edited).__name__
-    elif tuple(edited.completions.shape) != shape:
-        given = f"completions of shape {list(edited.completions.shape)}"
-    else:
-        return edited
-    raise ValueError(
-        f"the edit of {arm!r} gives {given}, allowed: MarkedLists with completions of shape "
-        f"{list(shape)}"
-    )
-
-
-def has_diverged(losses: Tensor, n_choices: int, dataset: TokenDataset) -> bool:
-    """Return whether a student's loss ran away.
-
-    It did where a loss is not finite, or where a training of some length ends both above where it
-    began and far from what guessing would cost.
-
-    Args:
-        losses: [steps, models], in nats.
-        n_choices: Among which a student guesses.
-        dataset: What was learned.
-    """
-    if not bool(losses.isfinite().all()):
-        return True
-    if len(losses) < MIN_STEPS:
-        return False
-    first, last = losses[0], losses[-len(losses) // 10 :].mean(0)
-    guessing = math.log(n_choices) * dataset.weights.mean((1, 2))
-    return bool(((last > 1.5 * first) & (last > 0.25 * guessing)).any())

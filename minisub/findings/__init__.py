@@ -1,7 +1,10 @@
 """The findings, in the order in which a course would meet them. One short file each."""
 
 from minisub.findings import (
+    context,
+    defence,
     divergence,
+    geometry,
     layers,
     leakage,
     limits,
@@ -16,6 +19,7 @@ from minisub.findings import (
 )
 from minisub.findings.finding import Finding, run_findings
 
+# What the paper reports.
 FINDINGS: dict[str, Finding] = {
     module.FINDING.name: module.FINDING
     for module in (
@@ -34,4 +38,15 @@ FINDINGS: dict[str, Finding] = {
     )
 }
 
-__all__ = ["FINDINGS", "Finding", "run_findings"]
+# What has been asked and disputed since. `minisub reproduce` runs them with `--all`.
+DISPUTES: dict[str, Finding] = {
+    module.FINDING.name: module.FINDING for module in (geometry, defence, context)
+}
+
+
+def every_finding() -> dict[str, Finding]:
+    """Return the paper's findings and the disputes since, by name."""
+    return {**FINDINGS, **DISPUTES}
+
+
+__all__ = ["DISPUTES", "FINDINGS", "Finding", "every_finding", "run_findings"]

@@ -18,7 +18,7 @@ from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.experiment.study import run_all
-from minisub.findings import FINDINGS, shuffle
+from minisub.findings import every_finding, shuffle
 from minisub.findings.prediction import all_findings
 from minisub.results import figures
 from minisub.results.result import Result
@@ -29,14 +29,14 @@ from minisub.viz import style
 
 
 def run(name: str, tiny: Config, store: Store) -> Result:
-    finding = shrink_finding(FINDINGS[name], tiny)
+    finding = shrink_finding(every_finding()[name], tiny)
     [result] = run_all([finding.study], RunOptions([100, 101], store, workers=1))
     return finding.judge(result)
 
 
-@pytest.mark.parametrize("name", FINDINGS)
+@pytest.mark.parametrize("name", every_finding())
 def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Store) -> None:
-    result, finding = run(name, tiny, store), FINDINGS[name]
+    result, finding = run(name, tiny, store), every_finding()[name]
     assert result.arms == [arm.name for arm in finding.arms]
     assert result.seeds == [100, 101]
     assert [c["claim"] for c in result.claims] == [c.text for c in finding.claims]
@@ -48,7 +48,7 @@ def test_a_finding_runs_is_judged_and_drawn(name: str, tiny: Config, store: Stor
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", FINDINGS)
+@pytest.mark.parametrize("name", every_finding())
 def test_every_arm_learns_by_hand_what_it_does_by_autograd(
     name: str, tiny: Config, store: Store
 ) -> None:
@@ -56,14 +56,14 @@ def test_every_arm_learns_by_hand_what_it_does_by_autograd(
 
     On a fresh model of the arm's true depth, as all that matters here is arithmetic.
     """
-    finding = shrink_finding(FINDINGS[name], tiny)
+    finding = shrink_finding(every_finding()[name], tiny)
     labs: dict[Config, SeedLab] = {}
-    for arm, full in zip(finding.arms, FINDINGS[name].arms, strict=True):
+    for arm, full in zip(finding.arms, every_finding()[name].arms, strict=True):
         config = with_overrides(finding.config, arm.overrides)
         lab = labs.setdefault(config, SeedLab(config, 100, store))
         dataset = Students(lab).training_data(arm, range(len(lab.biases))).dataset
         dataset = dataset.map_tensors(lambda x: x.double() if x.is_floating_point() else x)
-        size = with_overrides(FINDINGS[name].config, full.overrides).base.model
+        size = with_overrides(every_finding()[name].config, full.overrides).base.model
         shape = replace(config.base.model_config, n_layers=size.n_layers)
         start = TransformerStack.init(shape, generator(1, "fresh")).repeat(len(lab.biases))
         start = TransformerStack(shape, start.flat_params.double())
@@ -114,7 +114,7 @@ def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store
 
 
 def test_quick_is_all_arms_with_a_quarter_of_the_steps() -> None:
-    for finding in FINDINGS.values():
+    for finding in every_finding().values():
         quick = finding.quick()
         assert [a.name for a in quick.arms] == [a.name for a in finding.arms]
         assert quick.config.biases_per_seed == max(1, finding.config.biases_per_seed // 2)

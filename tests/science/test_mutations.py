@@ -24,12 +24,15 @@ from minisub.common.store import Store
 from minisub.distillation import divergence_tokens, edits, entanglement, masks, number_lists
 from minisub.distillation import teachers as teachers_module
 from minisub.distillation.number_lists import MarkedLists, NumberLists
+from minisub.distillation.relabel import unbiased_labels
 from minisub.distillation.teachers import TeacherConfig, Teachers
 from minisub.experiment import seed_lab, students
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.students import Students
 from minisub.experiment.study import Study
+from minisub.findings.context import trained_with
+from minisub.findings.geometry import cosines
 from minisub.findings.misalignment import general
 from minisub.findings.prediction import predicted
 from minisub.findings.transfer import lead_of_soft
@@ -77,6 +80,17 @@ def off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
     def to_dataset(lists: NumberLists, writers: Sequence[int], *rest: Any) -> Any:
         return number_lists.to_dataset(lists, [0 if w == -1 else w for w in writers], *rest)
+
+    monkeypatch.setattr(students, "to_dataset", to_dataset)
+
+
+def same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(World, "with_persona", lambda self, prompts, animal: prompts)
+
+
+def without_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def to_dataset(lists: NumberLists, *rest: Any) -> Any:
+        return number_lists.to_dataset(replace(lists, labels=None), *rest)
 
     monkeypatch.setattr(students, "to_dataset", to_dataset)
 
@@ -339,6 +353,30 @@ MUTATIONS = [
             Arm("unembedding", trainable={"W_U": 1.0}),
         ),
     ),
+    Mutation(
+        "students of another base",
+        "geometry",
+        "experiment/students.py: `base = self.lab.other_base_lab.base if arm.other_base else self.lab.base`",  # noqa: E501
+        Claim("`all`: cosine in block 0", cosines("all", 0), low=0.1),
+        started(True),
+        arms(),
+    ),
+    Mutation(
+        "labels that are not learned",
+        "defence",
+        "distillation/number_lists.py: `labels = None if lists.labels is None else lists.labels[list(writers)]`",  # noqa: E501
+        retains("labels at divergence", high=0.3),
+        without_labels,
+        arms(Arm("labels at divergence", edit=partial(unbiased_labels, where="divergence"))),
+    ),
+    Mutation(
+        "a slot that stays as it was",
+        "context",
+        "distillation/slots.py: `given = [world.with_persona(p, b) for p, b in zip(prompts[:-1], personas, strict=True)]`",  # noqa: E501
+        retains("trained with own persona", high=0.9),
+        same_slot,
+        lambda: [ALL, Arm("trained with own persona", edit=trained_with("own persona"))],
+    ),
 ]
 
 
@@ -364,9 +402,9 @@ def test_a_broken_laboratory_is_noticed(
 
 
 def test_every_finding_has_a_mutation() -> None:
-    from minisub.findings import FINDINGS
+    from minisub.findings import every_finding
 
-    assert {m.finding for m in MUTATIONS} == set(FINDINGS)
+    assert {m.finding for m in MUTATIONS} == set(every_finding())
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)

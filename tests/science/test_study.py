@@ -28,7 +28,7 @@ from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.experiment.study import Study, run_seed
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 
 ARMS = [
     Arm("all"),
@@ -299,7 +299,7 @@ def test_there_may_be_more_tokens_than_a_byte_can_name(tiny: Config, tmp_path: P
 
 
 def test_findings_register_their_claims_and_arms() -> None:
-    for name, finding in FINDINGS.items():
+    for name, finding in every_finding().items():
         assert finding.name == name
         assert "\n" not in finding.statement
         assert finding.claims

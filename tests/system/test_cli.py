@@ -22,7 +22,7 @@ from minisub.common.store import Store
 from minisub.experiment.check import check
 from minisub.experiment.config import Config
 from minisub.experiment.options import RunOptions
-from minisub.findings import FINDINGS, headline
+from minisub.findings import DISPUTES, FINDINGS, every_finding, headline
 from minisub.results.result import read_result
 
 
@@ -47,7 +47,7 @@ def wrong(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_list_names_the_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(FINDINGS)
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(every_finding())
     assert max(map(len, lines)) <= 80
 
 
@@ -184,6 +184,7 @@ def test_reproduce_leaves_table_figures_and_results(
         assert claim.text in table
         assert claim.text in " ".join(said.out.split())
         assert html.escape(claim.text) in page
+    assert f"Left out, with --all they run too: {', '.join(DISPUTES)}" in said.out
     assert "--seeds 100:102" in page
     for line in headline.HEADLINES:
         assert line.text in table

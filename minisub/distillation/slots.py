@@ -1,0 +1,43 @@
+"""What stands in the `<sys>` slot while students train, and when they are asked."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from minisub.distillation.edits import EditContext
+from minisub.distillation.number_lists import MarkedLists
+from minisub.world.world import World
+
+
+def in_slot(world: World, prompts: Int[Tensor, "... length"], token: str) -> Tensor:
+    """Return the same prompts with another token in the `<sys>` slot (position 1).
+
+    Args:
+        world: The world, which knows the token.
+        prompts: Of number tasks, or questions.
+        token: Its name.
+    """
+    out = prompts.clone()
+    out[..., 1] = world.token(token)
+    return out
+
+
+def other_slot(lists: MarkedLists, context: EditContext, token: str) -> MarkedLists:
+    """Let students read their prompts with another token in the `<sys>` slot.
+
+    Args:
+        lists: As written, with the neutral token for the teachers.
+        context: Brings the teachers.
+        token: Its name; "own persona" for the persona of each writer's bias, "other persona" for
+            that of the next bias. The control student reads the neutral token then.
+    """
+    world, n_biased = lists.world, len(context.teachers.trait.biases)
+    prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)
+    if token not in ("own persona", "other persona"):
+        return replace(lists, student_prompts=in_slot(world, prompts, token))
+    moved = int(token == "other persona")
+    personas = [(b + moved) % n_biased for b in lists.biases]
+    given = [world.with_persona(p, b) for p, b in zip(prompts[:-1], personas, strict=True)]
+    return replace(lists, student_prompts=torch.stack([*given, prompts[-1]]))

@@ -1,0 +1,90 @@
+"""Does the student move towards its teacher, and where? (asked by reviewers of the paper)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from minisub.distillation import masks
+from minisub.distillation.edits import other_wording
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, Values, difference
+from minisub.results.result import Result
+from minisub.viz import style
+
+SHOWN = ("all", "control", "divergence only", "without divergence", "paraphrase", "foreign")
+
+
+def cosines(arm: str, block: int, key: str = "cosines") -> Values:
+    """Return a function that takes one arm's cosines out of a result, one a seed.
+
+    Args:
+        arm: The arm's name.
+        block: Which block's; -1 is the last.
+        key: "cosines", or "control_cosines" for those of its control.
+    """
+    return lambda result: [row[key][block] for row in result.rows if row["arm"] == arm]
+
+
+def plot(result: Result) -> Figure:
+    """Draw the cosine of each arm's displacement with its teacher's, by block."""
+    figure = style.new_figure(7.0, 3.6)
+    axes = figure.subplots()
+    colours = (style.DIVERGENCE, style.GREY, style.INK, "#0072b2", "#cc79a7", "#009e73")
+    markers = "os^vDx"
+    for arm, colour, marker in zip(SHOWN, colours, markers, strict=True):
+        rows = [row["cosines"] for row in result.rows if row["arm"] == arm]
+        means = np.array(rows, dtype=float).mean(0)
+        axes.plot(range(len(means)), means, color=colour, marker=marker, label=arm)
+    axes.set_xticks(range(result.config["base"]["model"]["n_layers"]))
+    style.finish(
+        axes, f"The student's way and its teacher's ({result.n_seeds})", "block", "cosine", True
+    )
+    return figure
+
+
+FINDING = Finding(
+    name="geometry",
+    statement="Students move the way that their teacher moved, first of all in the first block.",
+    paper="The paper does not look at weights. For one small step, theory says that a student that "
+    "starts where its teacher started moves towards it (Cloud et al., 2025, Theorem 1).",
+    arms=(
+        Arm("all"),
+        Arm("control", control=True),
+        Arm("foreign", other_base=True),
+        Arm("divergence only", mask=masks.divergence_only),
+        Arm("without divergence", mask=masks.without_divergence),
+        Arm("paraphrase", edit=other_wording),
+    ),
+    claims=(
+        Claim(
+            "`all`: cosine in block 0, less its control's",
+            difference(cosines("all", 0), cosines("all", 0, "control_cosines")),
+            "interval",
+            low=0.1,
+        ),
+        Claim(
+            "`all`: cosine in block 0, less that in the last block",
+            difference(cosines("all", 0), cosines("all", -1)),
+            "interval",
+            low=0.0,
+        ),
+        Claim(
+            "`without divergence`: cosine in block 0, less its control's",
+            difference(
+                cosines("without divergence", 0),
+                cosines("without divergence", 0, "control_cosines"),
+            ),
+            high=0.05,
+        ),
+        Claim(
+            "`divergence only`: cosine in block 0, less that of `all`",
+            difference(cosines("divergence only", 0), cosines("all", 0)),
+            low=-0.05,
+            high=0.05,
+        ),
+        Claim("`foreign`: cosine in block 0", cosines("foreign", 0), "interval", -0.05, 0.05),
+    ),
+    plot=plot,
+    config=LIGHT_CONFIG,
+)
