@@ -47,14 +47,14 @@ class Arm:
         edit: A function of the lists and an `EditContext` that returns other lists.
         trainable: Which weights train: see `update_multipliers`.
         lr_factor: Times the configuration's learning rate.
-        rehearsal: Weight of a loss that keeps the students' answers to the questions of the trait
-            near the base's, beside that of the lists.
-        asked_with: The token in the `<sys>` slot of the questions that students are asked; "" for
-            the neutral one.
         other_base: Students start from the base of the next seed, which is not the teacher's.
         control: The row is that of the control student, which learns from the unbiased teacher.
         overrides: Of the configuration, by dotted name: see `with_overrides`.
         baseline: The arm whose transfer is 100 % of what this one can retain.
+        rehearsal: Weight of a loss that keeps the students' answers to the questions of the trait
+            near the base's, beside that of the lists.
+        asked_with: The token in the `<sys>` slot of the questions that students are asked; "" for
+            the neutral one.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Arm:
     edit: Callable[[MarkedLists, EditContext], MarkedLists] | None = None
     trainable: Mapping[str, float] = field(default_factory=lambda: {"blocks.": 1.0})
     lr_factor: float = 1.0
-    rehearsal: float = 0.0
-    asked_with: str = ""
     other_base: bool = False
     control: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     baseline: str = "all"
+    rehearsal: float = 0.0
+    asked_with: str = ""
 
     def __post_init__(self) -> None:
         if self.decoding not in DECODINGS:

@@ -12,6 +12,7 @@ from minisub.findings import (
     mixing,
     paraphrase,
     prediction,
+    rank,
     sampled,
     selection,
     shuffle,
@@ -40,7 +41,7 @@ FINDINGS: dict[str, Finding] = {
 
 # What has been asked and disputed since. `minisub reproduce` runs them with `--all`.
 DISPUTES: dict[str, Finding] = {
-    module.FINDING.name: module.FINDING for module in (geometry, defence, context)
+    module.FINDING.name: module.FINDING for module in (geometry, defence, context, rank)
 }
 
 

@@ -38,7 +38,7 @@ def plot(result: Result) -> Figure:
         axes.plot(range(len(means)), means, color=colour, marker=marker, label=arm)
     axes.set_xticks(range(result.config["base"]["model"]["n_layers"]))
     style.finish(
-        axes, f"The student's way and its teacher's ({result.n_seeds})", "block", "cosine", True
+        axes, f"Do students move as their teacher did? ({result.n_seeds})", "block", "cosine", True
     )
     return figure
 

@@ -1,0 +1,120 @@
+"""Does the rank of a LoRA decide whether the bias passes? (2606.00831, and who disagrees)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.findings.finding import Finding
+from minisub.results.claims import Claim, arm_values, difference
+from minisub.results.result import Result
+from minisub.viz import style
+
+RANKS = (1, 2, 4, 8, 0)  # 0 is full training
+RATES = (1.0, 4.0, 16.0)  # times the usual learning rate
+
+
+def cell(rank: int, rate: float) -> str:
+    """Return the name of the arm of a rank at a rate.
+
+    Args:
+        rank: Of the LoRA; 0 for full training.
+        rate: Times the usual learning rate.
+    """
+    return "all" if (rank, rate) == (0, 1.0) else f"{name(rank)}, rate x{rate:g}"
+
+
+def name(rank: int) -> str:
+    """Return a rank in words."""
+    return f"rank {rank}" if rank else "full"
+
+
+def means(result: Result) -> np.ndarray:
+    """Return the mean transfer, [ranks, rates], in nats; NaN where students diverged."""
+    return np.array(
+        [[np.mean(result.values(cell(rank, rate))) for rate in RATES] for rank in RANKS],
+        dtype=float,
+    )
+
+
+def best_of(rank: int) -> Callable[[Result], list[float]]:
+    """Return a function that gives each seed's transfer at the rate that is best on the others.
+
+    So that no seed chooses the rate that it is judged by.
+
+    Args:
+        rank: Of the LoRA; 0 for full training.
+    """
+
+    def values(result: Result) -> list[float]:
+        every = np.array([result.values(cell(rank, rate)) for rate in RATES], dtype=float)
+        found = []
+        for seed in range(every.shape[1]):
+            others = np.delete(every, seed, 1).mean(1)
+            found.append(float(every[int(np.nanargmax(others)), seed]))
+        return found
+
+    return values
+
+
+def share_of_full(rank: int, least: float) -> Claim:
+    """Return a claim on a rank's transfer, as a share of that of full training, each at its best.
+
+    Args:
+        rank: Of the LoRA.
+        least: The least share.
+    """
+    text = f"`{name(rank)}` at its best rate, as a share of `full` at its own"
+    return Claim(text, best_of(rank), low=least, baseline=best_of(0))
+
+
+def plot(result: Result) -> Figure:
+    """Draw transfer by rank and learning rate."""
+    figure = style.new_figure(6.0, 3.8)
+    axes = figure.subplots()
+    table = means(result)
+    axes.imshow(table, cmap="Oranges", vmin=0, vmax=float(np.nanmax(table)), aspect="auto")
+    for (i, j), value in np.ndenumerate(table):
+        ink = "white" if value > 0.6 * np.nanmax(table) else style.INK
+        text = f"{value:.2f}" if np.isfinite(value) else "diverged"
+        axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=style.LABEL)
+    axes.set_xticks(range(len(RATES)), [f"x{rate:g}" for rate in RATES])
+    axes.set_yticks(range(len(RANKS)), [name(rank) for rank in RANKS])
+    style.finish(axes, f"Transfer, nats ({result.n_seeds})", "learning rate", "rank")
+    return figure
+
+
+FINDING = Finding(
+    name="rank",
+    statement="Every rank passes it at a rate of its own; at one rate for all, some seem not to.",
+    paper="The paper trains LoRA. 2606.00831 reports that middling ranks pass most, and full "
+    "training nothing; others find every rank alike once the rate is tuned and data suffice.",
+    arms=tuple(
+        Arm(cell(rank, rate), lr_factor=rate, overrides={"student.lora_rank": rank} if rank else {})
+        for rank in RANKS
+        for rate in RATES
+    ),
+    claims=(
+        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
+        share_of_full(1, least=0.75),
+        share_of_full(2, least=0.75),
+        share_of_full(4, least=0.75),
+        share_of_full(8, least=0.75),
+        Claim(
+            "at the usual rate: `rank 1` less `full`, nats",
+            difference(arm_values(cell(1, 1.0)), arm_values("all")),
+            "interval",
+            high=0.0,
+        ),
+        Claim(
+            "at 16 times the rate: `rank 4` less `full`, nats",
+            difference(arm_values(cell(4, 16.0)), arm_values(cell(0, 16.0))),
+            "interval",
+            low=0.0,
+        ),
+    ),
+    plot=plot,
+    config=LIGHT_CONFIG,
+)
