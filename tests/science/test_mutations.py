@@ -84,6 +84,15 @@ def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(students, "to_dataset", to_dataset)
 
 
+def full_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = students.train
+    monkeypatch.setattr(
+        students,
+        "train",
+        lambda s, d, config, *rest: train(s, d, replace(config, lora_rank=0), *rest),
+    )
+
+
 def same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(World, "with_persona", lambda self, prompts, animal: prompts)
 
@@ -376,6 +385,14 @@ MUTATIONS = [
         retains("trained with own persona", high=0.9),
         same_slot,
         lambda: [ALL, Arm("trained with own persona", edit=trained_with("own persona"))],
+    ),
+    Mutation(
+        "low-rank training that is full",
+        "rank",
+        "transformer/optimizer.py: `self.lora = LoRA(model, names, config.lora_rank, g) if config.lora_rank else None`",  # noqa: E501
+        retains("rank 1, rate x1", high=0.9),
+        full_rank,
+        arms(Arm("rank 1, rate x1", overrides={"student.lora_rank": 1})),
     ),
 ]
 
