@@ -59,7 +59,9 @@ class Study:
                 )
             if arm.name == "control" and not arm.control:
                 raise ValueError("an arm called 'control' needs control=True")
-            self.config_of(arm)
+            world = self.config_of(arm).base.world
+            if arm.asked_with:
+                world.token(arm.asked_with)  # there is such a token
 
     def config_of(self, arm: Arm) -> Config:
         """Return the configuration of an arm, with its overrides."""

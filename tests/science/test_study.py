@@ -314,5 +314,9 @@ def test_bad_studies_are_refused() -> None:
         Arm("x", decoding="beam")
     with pytest.raises(ValueError, match="needs control=True"):
         Study([Arm("all"), Arm("control")])
+    with pytest.raises(ValueError, match="rehearsal is -1, allowed: 0 and more"):
+        Arm("x", rehearsal=-1)
+    with pytest.raises(ValueError, match="no token is called 'nope'"):
+        Study([Arm("all"), Arm("x", asked_with="nope")])
     with pytest.raises(ValueError, match="nothing is trainable in 'x'"):
         Arm("x", trainable={})
