@@ -34,7 +34,7 @@ FINDING = Finding(
         Claim("`all` transfers the bias, nats", arm_values("all"), "mean", low=1.3),
         Claim("`all`: surely more than one nat", arm_values("all"), "interval", low=1.0),
         Claim("`all`: in every seed", arm_values("all"), "every seed", low=0.5),
-        # Strangers lose a little too, as their preferences get less even: see docs/checked.md.
+        # Strangers lose a little too, as their preferences get less even: see docs/validation.md.
         Claim(
             "`all`: other animals lose, nats",
             arm_values("all", "off_target"),
