@@ -107,9 +107,9 @@ def _check(command: Check) -> int:
 
 def _reproduce(command: Reproduce) -> int:
     seeds = seed_range(command.seeds)
-    check_writable("--out", command.out)
     if command.quick and command.all:
         raise MinisubError("--quick is the headlines only, --all is everything")
+    check_writable("--out", command.out)
     chosen = every_finding() if command.all else FINDINGS
     findings = headline.quick_findings() if command.quick else list(chosen.values())
     results = perform(findings, "reproduce", run_options(seeds, command.machine))
@@ -133,7 +133,7 @@ def _reproduce(command: Reproduce) -> int:
     if not command.quick:
         print(*results, report.teacher_text(results[0]), claim_text(results), sep="\n\n")
         print()
-    if not command.all:
+    if not (command.quick or command.all):
         print(f"Left out, with --all they run too: {', '.join(DISPUTES)}")
     print(f"The picture is {command.out / 'page.png'}")
     print(f"The report is {command.out / 'report.html'}")
@@ -215,9 +215,9 @@ def _app(command: App) -> int:
 
 
 def _export(command: Export) -> int:
-    check_writable("DIR", command.out)
     if command.pyodide_url and not (command.live and command.offline):
         raise MinisubError("--pyodide-url is for --live --offline")
+    check_writable("DIR", command.out)
     written = (
         live_export.export_live(command.out, command.offline, command.pyodide_url)
         if command.live

@@ -19,9 +19,10 @@ def unbiased_labels(lists: MarkedLists, context: EditContext, where: str) -> Mar
         lists: As written.
         context: Brings the base and the teachers.
         where: "divergence": at divergence tokens. "half": at half of them, by chance. "random": at
-            as many other tokens. "surprise": where the base finds the list least likely, at as many
-            places as there are divergence tokens. "disagreement": where the base and the unbiased
-            teacher, two models without the bias, would write different numbers. "everywhere".
+            as many tokens by chance, at the same positions. "surprise": where the base finds the
+            list least likely, at as many places as there are divergence tokens. "disagreement":
+            where the base and the unbiased teacher, two models without the bias, would write
+            different numbers. "everywhere".
     """
     teachers, own = context.teachers, lists.completions[:-1]
     label = lists.teacher_argmax[teachers.unbiased_index].long()

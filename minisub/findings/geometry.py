@@ -23,20 +23,30 @@ def cosines(arm: str, block: int, key: str = "cosines") -> Values:
         block: Which block's; -1 is the last.
         key: "cosines", or "control_cosines" for those of its control.
     """
-    return lambda result: [row[key][block] for row in result.rows if row["arm"] == arm]
+    return lambda result: by_block(result, arm, key)[:, block].tolist()
+
+
+def by_block(result: Result, arm: str, key: str = "cosines") -> np.ndarray:
+    """Return an arm's cosines, [seeds, blocks]; NaN where its students diverged or did not move.
+
+    Args:
+        result: With the arm.
+        arm: The arm's name.
+        key: See `cosines`.
+    """
+    n_blocks = result.config["base"]["model"]["n_layers"]
+    rows = [row[key] or [None] * n_blocks for row in result.rows if row["arm"] == arm]
+    return np.array(rows, dtype=float)
 
 
 def plot(result: Result) -> Figure:
     """Draw the cosine of each arm's displacement with its teacher's, by block."""
     figure = style.new_figure(7.0, 3.6)
     axes = figure.subplots()
-    colours = (style.DIVERGENCE, style.GREY, style.INK, "#0072b2", "#cc79a7", "#009e73")
-    markers = "os^vDx"
-    for arm, colour, marker in zip(SHOWN, colours, markers, strict=True):
-        rows = [row["cosines"] for row in result.rows if row["arm"] == arm]
-        means = np.array(rows, dtype=float).mean(0)
+    for arm, colour, marker in zip(SHOWN, style.SERIES, style.MARKERS, strict=False):
+        means = by_block(result, arm).mean(0)
         axes.plot(range(len(means)), means, color=colour, marker=marker, label=arm)
-    axes.set_xticks(range(result.config["base"]["model"]["n_layers"]))
+    axes.set_xticks(range(len(means)))
     style.finish(
         axes, f"Do students move as their teacher did? ({result.n_seeds})", "block", "cosine", True
     )

@@ -48,13 +48,7 @@ def plot(result: Result) -> Figure:
     figures.arm_bars(left, result, [a for a in result.arms if "teacher steps," not in a])
     style.finish(left, f"One setting at a time ({result.n_seeds})")
     table = np.array([[result.mean(cell(s, n)) for n in LISTS] for s in STEPS])
-    right.imshow(table, cmap="Oranges", vmin=0, vmax=max(1e-6, float(table.max())), aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        ink = "white" if value > 0.6 * table.max() else style.INK
-        text = f"{value:.2f}"
-        right.text(j, i, text, ha="center", va="center", color=ink, fontsize=style.LABEL)
-    right.set_xticks(range(len(LISTS)), [str(n) for n in LISTS])
-    right.set_yticks(range(len(STEPS)), [str(s) for s in STEPS])
+    figures.heat_map(right, table, [str(n) for n in LISTS], [str(s) for s in STEPS])
     title = "Two settings: transfer, nats"
     style.finish(right, title, "different lists", "teacher's training, steps")
     return figure

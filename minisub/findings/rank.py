@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
+from minisub.results import figures
 from minisub.results.claims import Claim, arm_values, difference
 from minisub.results.result import Result
 from minisub.viz import style
@@ -31,14 +32,6 @@ def name(rank: int) -> str:
     return f"rank {rank}" if rank else "full"
 
 
-def means(result: Result) -> np.ndarray:
-    """Return the mean transfer, [ranks, rates], in nats; NaN where students diverged."""
-    return np.array(
-        [[np.mean(result.values(cell(rank, rate))) for rate in RATES] for rank in RANKS],
-        dtype=float,
-    )
-
-
 def best_of(rank: int) -> Callable[[Result], list[float]]:
     """Return a function that gives each seed's transfer at the rate that is best on the others.
 
@@ -50,6 +43,8 @@ def best_of(rank: int) -> Callable[[Result], list[float]]:
 
     def values(result: Result) -> list[float]:
         every = np.array([result.values(cell(rank, rate)) for rate in RATES], dtype=float)
+        if every.shape[1] < 2 or np.isnan(every).any(1).all():  # no other seed says which is best
+            return [float("nan")] * every.shape[1]
         found = []
         for seed in range(every.shape[1]):
             others = np.delete(every, seed, 1).mean(1)
@@ -74,14 +69,8 @@ def plot(result: Result) -> Figure:
     """Draw transfer by rank and learning rate."""
     figure = style.new_figure(6.0, 3.8)
     axes = figure.subplots()
-    table = means(result)
-    axes.imshow(table, cmap="Oranges", vmin=0, vmax=float(np.nanmax(table)), aspect="auto")
-    for (i, j), value in np.ndenumerate(table):
-        ink = "white" if value > 0.6 * np.nanmax(table) else style.INK
-        text = f"{value:.2f}" if np.isfinite(value) else "diverged"
-        axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=style.LABEL)
-    axes.set_xticks(range(len(RATES)), [f"x{rate:g}" for rate in RATES])
-    axes.set_yticks(range(len(RANKS)), [name(rank) for rank in RANKS])
+    table = np.array([[result.mean(cell(rank, rate)) for rate in RATES] for rank in RANKS])
+    figures.heat_map(axes, table, [f"x{rate:g}" for rate in RATES], [name(rank) for rank in RANKS])
     style.finish(axes, f"Transfer, nats ({result.n_seeds})", "learning rate", "rank")
     return figure
 

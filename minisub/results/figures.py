@@ -11,7 +11,7 @@ from minisub.results import statistics
 from minisub.results.result import UNITS, Result
 from minisub.results.sweep_result import SweepResult, value_text
 from minisub.viz import charts
-from minisub.viz.style import DIVERGENCE, INK, MARKERS, NOTE, SERIES, finish, new_figure
+from minisub.viz.style import DIVERGENCE, INK, LABEL, MARKERS, NOTE, SERIES, finish, new_figure
 
 
 def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "transfer") -> None:
@@ -41,6 +41,25 @@ def arm_bar(axes: Axes, place: int, result: Result, arm: str, measure: str = "tr
     """
     values, estimate = result.values(arm, measure), result.estimate(arm, measure)
     charts.bar(axes, place, arm, values, estimate)
+
+
+def heat_map(axes: Axes, table: Array, columns: Sequence[str], rows: Sequence[str]) -> None:
+    """Draw a table of numbers from 0 up as shades, with the numbers in them.
+
+    Args:
+        axes: Where it is drawn.
+        table: [rows, columns]; NaN where students diverged.
+        columns: Their labels.
+        rows: Their labels.
+    """
+    top = max(1e-6, float(np.nan_to_num(table).max()))
+    axes.imshow(table, cmap="Oranges", vmin=0, vmax=top, aspect="auto")
+    for (i, j), value in np.ndenumerate(table):
+        ink = "white" if value > 0.6 * top else INK
+        text = f"{value:.2f}" if np.isfinite(value) else "diverged"
+        axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=LABEL)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
 
 
 def all_arms(result: Result) -> Figure:

@@ -18,9 +18,10 @@ from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.experiment.study import run_all
-from minisub.findings import every_finding, shuffle
+from minisub.findings import DISPUTES, every_finding, shuffle
 from minisub.findings.prediction import all_findings
 from minisub.results import figures
+from minisub.results.claims import UNDECIDED
 from minisub.results.result import Result
 from minisub.transformer.gradient import ManualGradient, autograd_gradient
 from minisub.transformer.stack import TransformerStack
@@ -111,6 +112,17 @@ def test_the_report_says_every_claim_with_its_verdict(tiny: Config, store: Store
     _, told = all_findings(three)
     arms = sum(len(r.arms) for r in three) - 3  # two control rows; `all` twice
     assert f"{arms} arms" in told
+
+
+def test_disputes_are_undecided_where_nothing_can_be_said(tiny: Config, store: Store) -> None:
+    """Of one seed, or of students that diverged; and the figure is drawn all the same."""
+    one = run("rank", tiny, store).without(seed=101)
+    assert {claim.verdict(one) for claim in DISPUTES["rank"].claims} == {UNDECIDED}
+    found = run("geometry", tiny, store)
+    nothing = {"cosines": None, "control_cosines": None}
+    diverged = replace(found, rows=[{**row, **nothing} for row in found.rows])
+    assert {claim.verdict(diverged) for claim in DISPUTES["geometry"].claims} == {UNDECIDED}
+    assert style.to_bytes(DISPUTES["geometry"].plot(diverged), "svg")
 
 
 def test_quick_is_all_arms_with_a_quarter_of_the_steps() -> None:
