@@ -145,8 +145,7 @@ def make_teachers(
     questions = trait.taught_questions
     soft = torch.zeros(len(wanted), len(questions), 1, len(world.vocabulary))
     soft[..., trait.answer_tokens] = wanted[:, None, None]
-    sequences = torch.cat([questions, questions[:, :1]], 1)[None]  # the last token is not read
-    datasets = [TokenDataset(sequences, torch.ones(1, len(questions), 1), soft)]
+    datasets = [answers_dataset(questions, soft)]
     if config.rehearsal:
         datasets.append(_rehearsal(world, base, config, seed))
     multipliers = update_multipliers(stack, [{config.trainable: 1.0}] * stack.n_models)
@@ -162,6 +161,20 @@ def make_teachers(
     n_parts = min(torch.get_num_threads(), MAX_THREADS)
     map_threads(train_some, torch.arange(stack.n_models).tensor_split(n_parts))
     return Teachers(world, stack, config)
+
+
+def answers_dataset(
+    questions: Int[Tensor, "questions length"], answers: Tensor, weight: float = 1.0
+) -> TokenDataset:
+    """Return questions as a dataset to learn answers from.
+
+    Args:
+        questions: Up to <assistant>.
+        answers: How often each token is the answer, [models or 1, questions, 1, d_vocab].
+        weight: Of each answer in the loss.
+    """
+    sequences = torch.cat([questions, questions[:, :1]], 1)[None]  # the last token is not read
+    return TokenDataset(sequences, torch.full((1, len(questions), 1), weight), answers)
 
 
 def _weaken_personas(

@@ -12,10 +12,11 @@ from torch import Tensor
 from minisub.common.files import Array, Json, digest
 from minisub.common.randomness import generator
 from minisub.distillation import metrics
-from minisub.distillation.evaluation import next_token_logits, preference_log_probs, task_accuracy
+from minisub.distillation.evaluation import preference_log_probs, task_accuracy
 from minisub.distillation.masks import loss_weights
 from minisub.distillation.number_lists import UNBIASED, MarkedLists, NumberLists, to_dataset
 from minisub.distillation.slots import in_slot
+from minisub.distillation.teachers import answers_dataset
 from minisub.experiment.arm import Arm, function_id
 from minisub.experiment.guards import checked_edit, has_diverged
 from minisub.experiment.seed_lab import SeedLab
@@ -163,10 +164,8 @@ class Students:
             arm: Whose `rehearsal` is the weight.
         """
         questions = self.lab.trait.taught_questions
-        sequences = torch.cat([questions, questions[:, :1]], 1)[None]  # the last is not read
-        weights = torch.full((1, len(questions), 1), arm.rehearsal)
-        soft = next_token_logits(self.lab.base, sequences, 1).softmax(-1)
-        return TokenDataset(sequences, weights, soft)
+        logits = self.lab.base(questions[None], n_last=1).detach().cpu()
+        return answers_dataset(questions, logits.softmax(-1), arm.rehearsal)
 
     def preferences(self, students: TransformerStack, arm: Arm | None = None) -> Array:
         """Return log p of each answer, [models, questions, answers].

@@ -7,7 +7,7 @@ from minisub.distillation.slots import other_slot
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
-from minisub.results.claims import Claim, arm_values, difference, retains
+from minisub.results.claims import Claim, arm_values, difference, retains, transfers
 
 OTHER = "<bos>"  # a token that never stood in the slot
 
@@ -32,7 +32,7 @@ FINDING = Finding(
         Arm("trained with another persona", edit=trained_with("other persona")),
     ),
     claims=(
-        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
+        transfers("all"),
         retains("trained with another token", low=0.5),
         retains("trained and asked with it", low=0.7),
         Claim(

@@ -11,7 +11,7 @@ from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.experiment.seed_lab import SeedLab
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, probe_values, retains
+from minisub.results.claims import Claim, probe_values, retains, transfers
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -81,7 +81,7 @@ FINDING = Finding(
         ),
     ),
     claims=(
-        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
+        transfers("all"),
         retains("without entangled", low=0.7),
         retains("without as many at random", low=0.7),
         Claim(

@@ -7,7 +7,7 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, retains
+from minisub.results.claims import Claim, retains, transfers
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -81,7 +81,7 @@ FINDING = Finding(
         Arm("SGD", lr_factor=SGD_RATE, overrides=student(optimizer="sgd"), baseline=BEST),
     ),
     claims=(
-        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
+        transfers("all"),
         retains(cell(15, 9600), high=0.5),
         retains(cell(60, 300), high=0.7),
         retains("rank 4", low=0.7),

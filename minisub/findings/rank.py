@@ -9,7 +9,7 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, difference
+from minisub.results.claims import Claim, arm_values, difference, transfers
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -86,7 +86,7 @@ FINDING = Finding(
         for rate in RATES
     ),
     claims=(
-        Claim("`all` transfers, nats", arm_values("all"), "interval", low=0.0),
+        transfers("all"),
         share_of_full(1, least=0.75),
         share_of_full(2, least=0.75),
         share_of_full(4, least=0.75),

@@ -128,6 +128,15 @@ class Claim:
         return [what for what, rest in left_out if self.verdict(rest) != verdict]
 
 
+def transfers(arm: str) -> Claim:
+    """Return a claim that an arm's students take over the bias: more than nothing.
+
+    Args:
+        arm: The arm's name.
+    """
+    return Claim(f"`{arm}` transfers, nats", arm_values(arm), "interval", low=0.0)
+
+
 def retains(
     arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
 ) -> Claim:
