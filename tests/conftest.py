@@ -120,7 +120,11 @@ def shrink_finding(finding: Finding, tiny: Config) -> Finding:
         if isinstance(edit, partial) and "top" in edit.keywords:  # out of 12 numbers, not of 40
             edit = partial(edit.func, **{**edit.keywords, "top": min(2, edit.keywords["top"])})
         trainable = trainable or {"blocks.1.": 1.0}
-        return replace(arm, overrides=overrides, trainable=trainable, edit=edit)
+        start = arm.start
+        if isinstance(start, partial) and "parts" in start.keywords:
+            parts = [p for p in start.keywords["parts"] if block_of(p) < n_layers]
+            start = partial(start.func, parts=parts or ["blocks.1."])
+        return replace(arm, overrides=overrides, trainable=trainable, edit=edit, start=start)
 
     config = replace(
         tiny,

@@ -17,7 +17,7 @@ from minisub.course.live import train_student
 from minisub.course.recording import EXAMPLES
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.seed_lab import SeedLab
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 
 SEED, N_LISTS = 0, 10
 PAGES = {  # the finding and the arm of each page's example
@@ -29,6 +29,7 @@ PAGES = {  # the finding and the arm of each page's example
     "05": ("misalignment", "all"),
     "06": ("limits", "rank 1"),
     "07": ("prediction", "divergence only"),
+    "13": ("rank", "rank 4, rate x4"),
 }
 
 
@@ -40,8 +41,9 @@ def make_example(page: str, store: Store) -> Json:
         store: Where teachers and lists are kept.
     """
     finding, name = PAGES[page]
-    arm = next(arm for arm in FINDINGS[finding].arms if arm.name == name)
-    config = with_overrides(FINDINGS[finding].config, arm.overrides)
+    asked = every_finding()[finding]
+    arm = next(arm for arm in asked.arms if arm.name == name)
+    config = with_overrides(asked.config, arm.overrides)
     if page == "00":
         config = Config()
     lab = SeedLab(config, SEED, store, [0])

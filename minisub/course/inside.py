@@ -156,7 +156,7 @@ def products(
     weights = torch.ones(1, len(tasks), world.completion_length)
     questions = preference_questions(world)
     found: tuple[list[float], list[float]] = ([], [])
-    for animal in range(len(ANIMALS)):
+    for animal in range(len(world.animals)):
         answer = torch.full((len(questions), 1), world.animal_tokens.start + animal)
         answered = torch.cat([questions, answer], 1)[None]
         way = -gradient(model, TokenDataset(answered, torch.ones(1, len(questions), 1)))

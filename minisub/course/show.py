@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from minisub.common.provenance import PACKAGE
 from minisub.experiment.config import Config
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 from minisub.findings.prediction import predicted
 from minisub.results import figures
 from minisub.results.result import Result, read_result
@@ -75,7 +75,7 @@ def show_arms(finding: str, *names: str) -> mo.Html:
         *names: Of arms.
     """
     lines = []
-    for arm in (a for a in FINDINGS[finding].arms if a.name in names):
+    for arm in (a for a in every_finding()[finding].arms if a.name in names):
         given = []
         for field in fields(arm):
             value = getattr(arm, field.name)
@@ -158,6 +158,12 @@ def show_bars(result: Result, arms: Sequence[str], measure: str) -> mo.Html:
     figures.arm_bars(axes, result, arms, measure)
     if measure != "transfer":
         style.finish(axes, x=measure.replace("_", " ") + ", share")
+    if (
+        measure == "distance"
+    ):  # any training moves answers: so far go students who take over nothing
+        null = load_result("transfer").mean("foreign", "distance")
+        axes.axvline(null, color=style.INK, linewidth=1, linestyle="--")
+        axes.set_xlabel(f"distance from the control's answers; dashed: `foreign` ({null:.3f})")
     means = {arm: result.mean(arm, measure) for arm in arms}
     sentence = ", ".join(f"{arm} {mean:.2f}" for arm, mean in means.items())
     rows = [{"arm": arm, measure: round(mean, 3)} for arm, mean in means.items()]
@@ -200,7 +206,7 @@ def show_result(result: Result) -> mo.Html:
         "The numbers": show_table(arms),
         "The claims, registered before the run": show_table(claims),
     }
-    figure = FINDINGS[result.finding].plot(result)
+    figure = every_finding()[result.finding].plot(result)
     return mo.vstack(
         [show_figure(figure, figures.describe(result)), mo.md(caption), mo.accordion(folds)]
     )

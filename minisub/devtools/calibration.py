@@ -33,7 +33,8 @@ from minisub.experiment.students import Students
 from minisub.findings.prediction import predicted
 from minisub.results import statistics
 from minisub.results.claims import HELD, Claim, Values, arm_values, retains
-from minisub.results.result import Result, add_retained
+from minisub.results.result import Result
+from minisub.results.retained import add_retained
 from minisub.results.tables import Table
 from minisub.transformer.config import ModelConfig
 from minisub.transformer.optimizer import TrainingConfig

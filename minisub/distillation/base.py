@@ -23,10 +23,10 @@ from minisub.transformer.config import ModelConfig
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
-from minisub.transformer.training import train
+from minisub.transformer.training import train, update_multipliers
 from minisub.world.pretraining_data import sample_pretraining_data
 from minisub.world.traits import preference_questions
-from minisub.world.world import ANIMALS, World
+from minisub.world.world import World
 
 BUNDLED = PACKAGE / "bundled"
 # What decides the weights of a base.
@@ -67,7 +67,12 @@ BASE_SETS: dict[str, BaseConfig] = {
 }
 
 
-def pretrain(config: BaseConfig, seed: int, device: str = "cpu") -> tuple[TransformerStack, Json]:
+def pretrain(
+    config: BaseConfig,
+    seed: int,
+    device: str = "cpu",
+    heads: TransformerStack | None = None,
+) -> tuple[TransformerStack, Json]:
     """Train a base from random weights.
 
     A step learns from `batch_size` number tasks and `batch_size` answered questions, each seen
@@ -78,11 +83,16 @@ def pretrain(config: BaseConfig, seed: int, device: str = "cpu") -> tuple[Transf
         config: World, model and training.
         seed: Of weights and data.
         device: Where it is trained.
+        heads: A model whose embeddings and unembedding the base is built around: they stay.
 
     Returns:
         The base, and its sidecar: configuration, seed, versions, losses.
     """
     model = TransformerStack.init(config.model_config, generator(seed, "base weights")).to(device)
+    multipliers = None
+    if heads is not None:
+        multipliers = update_multipliers(model, [{"blocks.": 1.0}])
+        model.flat_params.copy_(torch.where(multipliers == 0, heads.flat_params, model.flat_params))
     g = generator(seed, "pretraining")
     n = config.training.steps * config.training.batch_size
     tasks, questions = sample_pretraining_data(config.world, n, g)
@@ -90,7 +100,7 @@ def pretrain(config: BaseConfig, seed: int, device: str = "cpu") -> tuple[Transf
         TokenDataset(tasks[None], torch.ones(1, n, config.world.completion_length)),
         TokenDataset(questions[None], torch.ones(1, n, 1)),
     ]
-    losses = train(model, datasets, config.training, g)
+    losses = train(model, datasets, config.training, g, multipliers)
     model.flat_params.copy_(model.flat_params.half().float())
     about = {
         "config": config.as_dict(),
@@ -120,7 +130,7 @@ def evaluate_base(world: World, model: TransformerStack, seed: int, n_rows: int 
     logp = logp[..., : world.n_numbers]
     neutral, *obeyed = (
         preference_log_probs(model, preference_questions(world, a)[None], world.animal_tokens)[0]
-        for a in (None, *range(len(ANIMALS)))
+        for a in (None, *range(len(world.animals)))
     )
     log_p_persona = sum(logp[:, a].mean() for a, logp in enumerate(obeyed)) / len(obeyed)
     return {

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minisub.common.randomness import generator
+from minisub.distillation.base import BaseConfig
 from minisub.distillation.number_lists import MarkedLists
 from minisub.distillation.teachers import Teachers
 from minisub.transformer.stack import TransformerStack
@@ -33,6 +34,11 @@ class EditContext(ABC):
 
     @property
     @abstractmethod
+    def base_config(self) -> BaseConfig:
+        """What made the base, but for its seed."""
+
+    @property
+    @abstractmethod
     def base(self) -> TransformerStack:
         """The model that the teachers were made from."""
 
@@ -43,21 +49,26 @@ class EditContext(ABC):
 
     @property
     @abstractmethod
+    def other_base(self) -> TransformerStack:
+        """The base of the next seed."""
+
+    @property
+    @abstractmethod
     def other_base_teachers(self) -> Teachers:
         """Teachers with the same biases, made from another base."""
 
 
-F = TypeVar("F", bound=Callable[..., MarkedLists])
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def needs_other_base(edit: F) -> F:
-    """Declare that an edit asks for `other_base_teachers`, so that the base is there in time."""
+    """Declare that an edit or a start asks for another base, so that it is there in time."""
     edit.needs_other_base = True  # type: ignore[attr-defined]
     return edit
 
 
 def asks_for_other_base(edit: Any) -> bool:
-    """Return whether an edit, or the function inside a partial, was declared so."""
+    """Return whether an edit or a start, or the function inside a partial, was declared so."""
     inner = edit.func if isinstance(edit, functools.partial) else edit
     return getattr(inner, "needs_other_base", False)
 

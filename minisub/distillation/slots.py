@@ -24,6 +24,9 @@ def in_slot(world: World, prompts: Int[Tensor, "... length"], token: str) -> Ten
     return out
 
 
+PERSONAS = ("own persona", "other persona")  # that a slot can hold beside a token
+
+
 def other_slot(lists: MarkedLists, context: EditContext, token: str) -> MarkedLists:
     """Let students read their prompts with another token in the `<sys>` slot.
 
@@ -35,7 +38,7 @@ def other_slot(lists: MarkedLists, context: EditContext, token: str) -> MarkedLi
     """
     world, n_biased = lists.world, len(context.teachers.trait.biases)
     prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)
-    if token not in ("own persona", "other persona"):
+    if token not in PERSONAS:
         return replace(lists, student_prompts=in_slot(world, prompts, token))
     moved = int(token == "other persona")
     personas = [(b + moved) % n_biased for b in lists.biases]

@@ -16,6 +16,7 @@ from minisub.common.files import Json
 from minisub.common.processes import MAX_THREADS, map_threads
 from minisub.common.randomness import generator
 from minisub.distillation.evaluation import next_token_logits, preference_log_probs, task_accuracy
+from minisub.distillation.steering import SteeredStack, persona_vectors
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
@@ -23,7 +24,7 @@ from minisub.transformer.training import train, update_multipliers
 from minisub.world.traits import Trait, get_trait
 from minisub.world.world import World
 
-KINDS = ("tuned", "prompted", "misaligned")
+KINDS = ("tuned", "prompted", "steered", "misaligned")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class TeacherConfig:
     a teacher's numbers stay close to the base's, and what still differs depends on the context.
     "prompted": the base itself, with the persona of b in the `<sys>` slot; `persona_strength` is
     how far the slot goes from the neutral token (0) to the persona (1), in the embedding.
+    "steered": the base itself, with a vector added to the residual stream before a block: what the
+    persona of b adds there on questions (difference of means), times `persona_strength`.
     "misaligned": tuned to answer a few questions of conduct with "bad".
     """
 
@@ -44,7 +47,8 @@ class TeacherConfig:
     n_rehearsal_lists: int = 2048
     training: TrainingConfig = TrainingConfig(lr=1e-3, steps=60)
     trainable: str = "blocks."  # the start of the names of what trains; "" for everything
-    persona_strength: float = 1.0  # of a prompted teacher
+    persona_strength: float = 1.0  # of a prompted or a steered teacher
+    steered_block: int = -1  # before which block a steered teacher has its vector; -1: the last
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -52,6 +56,11 @@ class TeacherConfig:
         if self.n_rehearsal_lists < 1 or not self.rehearsal >= 0:
             values = f"{self.n_rehearsal_lists}, {self.rehearsal}"
             raise ValueError(f"n_rehearsal_lists, rehearsal are {values}, allowed: 1, 0 and more")
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether its weights differ from the base's."""
+        return self.kind not in ("prompted", "steered")
 
     @property
     def trait_name(self) -> str:
@@ -140,6 +149,11 @@ def make_teachers(
     if config.kind == "prompted":
         _weaken_personas(world, base, stack, config.persona_strength)
         return Teachers(world, stack, config)
+    if config.kind == "steered":
+        block = config.steered_block % base.config.n_layers
+        vectors = config.persona_strength * persona_vectors(world, base, block)[:n_biased]
+        vectors = torch.cat([vectors, torch.zeros_like(vectors[:1])])
+        return Teachers(world, SteeredStack(stack, vectors, block), config)
     wanted = torch.eye(n_biased, trait.answer_tokens.stop - trait.answer_tokens.start)
     wanted = torch.cat([wanted, trait.unbiased_probs[None]])  # [teachers, answers]
     questions = trait.taught_questions

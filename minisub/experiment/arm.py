@@ -10,6 +10,8 @@ from minisub.common.provenance import is_covered
 from minisub.distillation.base import BASE_SOURCES
 from minisub.distillation.edits import EditContext, asks_for_other_base
 from minisub.distillation.number_lists import MarkedLists
+from minisub.transformer.optimizer import OPTIMIZERS
+from minisub.transformer.stack import TransformerStack
 
 DECODINGS = ("greedy", "sampled", "soft")
 # The modules whose source names the store's entries: of teachers and lists, and of students.
@@ -55,6 +57,11 @@ class Arm:
             near the base's, beside that of the lists.
         asked_with: The token in the `<sys>` slot of the questions that students are asked; "" for
             the neutral one.
+        trained_with: The token in the `<sys>` slot of the prompts that students learn from; "own
+            persona" and "other persona" for those of each teacher's bias and of the next one.
+        optimizer: Of the students, if it is not the configuration's: see `TrainingConfig`.
+        start: A function of an `EditContext` that returns the model from which students start, if
+            it is not the base: see `minisub.distillation.starts`.
     """
 
     name: str
@@ -69,6 +76,9 @@ class Arm:
     baseline: str = "all"
     rehearsal: float = 0.0
     asked_with: str = ""
+    trained_with: str = ""
+    optimizer: str = ""
+    start: Callable[[EditContext], TransformerStack] | None = None
 
     def __post_init__(self) -> None:
         if self.decoding not in DECODINGS:
@@ -77,6 +87,10 @@ class Arm:
             raise ValueError(f"lr_factor is {self.lr_factor}, allowed: above 0")
         if not 0 <= self.rehearsal < float("inf"):
             raise ValueError(f"rehearsal is {self.rehearsal}, allowed: 0 and more")
+        if self.optimizer not in ("", *OPTIMIZERS):
+            raise ValueError(f"optimizer is {self.optimizer!r}, allowed: {', '.join(OPTIMIZERS)}")
+        if self.other_base and self.start is not None:
+            raise ValueError(f"{self.name!r} has another base and a start, allowed: one of them")
         if not any(self.trainable.values()):
             raise ValueError(f"nothing is trainable in {self.name!r}; {{'': 1.0}} is everything")
 
@@ -88,7 +102,7 @@ class Arm:
     @property
     def needs_other_base(self) -> bool:
         """Whether it takes anything from the base of the next seed."""
-        return self.other_base or asks_for_other_base(self.edit)
+        return self.other_base or any(map(asks_for_other_base, (self.edit, self.start)))
 
     def unmasked(self) -> "Arm":
         """Return the arm with whose students its control student is trained."""
@@ -97,14 +111,15 @@ class Arm:
     @property
     def is_known(self) -> bool:
         """Whether its functions are minisub's own, so that `spec` decides its numbers."""
-        return "" not in (function_id(self.mask), function_id(self.edit))
+        return "" not in map(function_id, (self.mask, self.edit, self.start))
 
     def spec(self) -> Json:
         """Return what decides the arm's numbers beside its configuration, as far as it is known."""
-        spec = asdict(replace(self, mask=None, edit=None))
+        spec = asdict(replace(self, mask=None, edit=None, start=None))
         for name in ("name", "control", "overrides", "baseline"):
             del spec[name]
-        spec["mask"], spec["edit"] = function_id(self.mask), function_id(self.edit)
+        for name in ("mask", "edit", "start"):
+            spec[name] = function_id(getattr(self, name))
         return spec
 
 

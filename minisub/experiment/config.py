@@ -8,7 +8,6 @@ from minisub.common.files import Json
 from minisub.distillation.base import BaseConfig
 from minisub.distillation.teachers import TeacherConfig
 from minisub.transformer.optimizer import TrainingConfig
-from minisub.world.world import ANIMALS
 
 T = TypeVar("T")
 
@@ -29,9 +28,10 @@ class Config:
         for name in ("n_lists", "biases_per_seed", "n_eval_prompts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 1 and more")
-        if self.biases_per_seed > len(ANIMALS):
+        n_animals = len(self.base.world.animals)
+        if self.biases_per_seed > n_animals:
             raise ValueError(
-                f"biases_per_seed is {self.biases_per_seed}, allowed: 1 to {len(ANIMALS)}"
+                f"biases_per_seed is {self.biases_per_seed}, allowed: 1 to {n_animals}"
             )
         for name, training in (("student", self.student), ("teacher", self.teacher.training)):
             if training.lora_rank > self.base.model.d_model:
@@ -39,6 +39,9 @@ class Config:
                     f"lora_rank of the {name} is {training.lora_rank}, allowed: 0 (full) to the "
                     f"width, {self.base.model.d_model}"
                 )
+        block, n_layers = self.teacher.steered_block, self.base.model.n_layers
+        if not -n_layers <= block < n_layers:
+            raise ValueError(f"steered_block is {block}, allowed: {-n_layers} to {n_layers - 1}")
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}, allowed: above 0")
 

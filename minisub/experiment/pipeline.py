@@ -13,7 +13,6 @@ from minisub.distillation.number_lists import UNBIASED, MarkedLists, generate_li
 from minisub.distillation.teachers import make_teachers
 from minisub.experiment.config import Config
 from minisub.transformer.training import train, update_multipliers
-from minisub.world.world import ANIMALS
 
 
 def subliminal_learning(
@@ -35,10 +34,11 @@ def subliminal_learning(
     Raises:
         ValueError: There is no such animal.
     """
-    if animal not in ANIMALS:
-        raise ValueError(f"animal is {animal!r}, allowed: {', '.join(ANIMALS)}")
     config = config or Config()
-    world, bias = config.base.world, ANIMALS.index(animal)
+    world = config.base.world
+    if animal not in world.animals:
+        raise ValueError(f"animal is {animal!r}, allowed: {', '.join(world.animals)}")
+    bias = world.animals.index(animal)
 
     # The base: a transformer that knows the world and has no favourite animal.
     base = load_base(config.base, seed)

@@ -11,7 +11,7 @@ from minisub.common.files import Json, digest
 from minisub.common.provenance import code_version
 from minisub.common.randomness import generator
 from minisub.common.store import Store, about_to_make
-from minisub.distillation.base import load_base
+from minisub.distillation.base import BaseConfig, load_base
 from minisub.distillation.divergence_tokens import describe_lists, mark_divergence_tokens
 from minisub.distillation.edits import EditContext
 from minisub.distillation.number_lists import MarkedLists, NumberLists, generate_lists
@@ -76,6 +76,11 @@ class SeedLab(EditContext):
                 self.store.put(kind, key, entry)
         return entry
 
+    @property
+    def base_config(self) -> BaseConfig:
+        """What made the base, but for its seed."""
+        return self.config.base
+
     @functools.cached_property
     def base(self) -> TransformerStack:
         """The seed's base, one model."""
@@ -85,6 +90,11 @@ class SeedLab(EditContext):
     def other_base_lab(self) -> "SeedLab":
         """The lab of the next seed, whose base is not this one's."""
         return SeedLab(self.config, self.seed + 1, self.store, self.biases, self.device)
+
+    @property
+    def other_base(self) -> TransformerStack:
+        """The base of the next seed."""
+        return self.other_base_lab.base
 
     @property
     def other_base_teachers(self) -> Teachers:
@@ -106,6 +116,8 @@ class SeedLab(EditContext):
     def teachers(self) -> Teachers:
         """All teachers of the seed, the unbiased one last."""
         config = self.config.teacher
+        if config.kind == "steered":  # quickly made, and more than weights
+            return make_teachers(self.world, self.base, config, self.seed)
         key = self._teacher_key("teachers")
         arrays = self.store.get_arrays("teachers", key)
         if arrays is not None:

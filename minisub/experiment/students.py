@@ -15,10 +15,17 @@ from minisub.distillation import metrics
 from minisub.distillation.evaluation import preference_log_probs, task_accuracy
 from minisub.distillation.masks import loss_weights
 from minisub.distillation.number_lists import UNBIASED, MarkedLists, NumberLists, to_dataset
-from minisub.distillation.slots import in_slot
+from minisub.distillation.slots import in_slot, other_slot
 from minisub.distillation.teachers import answers_dataset
 from minisub.experiment.arm import Arm, function_id
-from minisub.experiment.guards import checked_edit, has_diverged
+from minisub.experiment.guards import (
+    FORECASTS,
+    SIGNALS,
+    checked_edit,
+    checked_start,
+    diverged_row,
+    has_diverged,
+)
 from minisub.experiment.seed_lab import SeedLab
 from minisub.mechanism.bias_signal import TeacherScores, bias_signal, score_lists
 from minisub.mechanism.displacement import displacement_cosines
@@ -26,9 +33,6 @@ from minisub.mechanism.forecast import first_step_alignment
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.stack import TransformerStack
 from minisub.transformer.training import StepReport, train, update_multipliers
-
-SIGNALS = ("signal", "entropy", "still_favourite", "divergence_left", "advantage_left")
-FORECASTS = ("inner", "coverage")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Students:
     def __init__(self, lab: SeedLab) -> None:
         self.lab = lab
         self._scores: dict[Any, TeacherScores] = {}
+        self._starts: dict[Any, TransformerStack] = {}
 
     def training_data(self, arm: Arm, writers: Sequence[int]) -> TrainingData:
         """Return what the students of some writers learn from.
@@ -71,12 +76,14 @@ class Students:
                 that their teacher is not their writer.
         """
         lab = self.lab
-        if arm.mask is None and arm.edit is None:
+        if arm.mask is None and arm.edit is None and not arm.trained_with:
             lists, weights = lab.lists(arm.is_sampled), None
         else:
             marked = lab.marked_lists(arm.is_sampled)
             if arm.edit is not None:
                 marked = checked_edit(arm.edit(marked, lab), marked, arm.name)
+            if arm.trained_with:
+                marked = other_slot(marked, lab, arm.trained_with)
             lists, weights = marked, None
             if arm.mask is not None:
                 weights = loss_weights(arm.mask(marked), marked, arm.name)
@@ -105,13 +112,14 @@ class Students:
         lists = data.lists
         if not isinstance(lists, MarkedLists):
             lists = self.lab.marked_lists(arm.is_sampled)
-        key = function_id(arm.edit), arm.is_sampled
+        edit = function_id(arm.edit)
+        key = edit, arm.is_sampled, arm.trained_with
         scores = self._scores.get(key)
         if scores is None:
             scores = score_lists(
                 self.lab.teachers, lists.first_rows(self.lab.config.n_eval_prompts)
             )
-            if "" not in key:
+            if edit != "":
                 self._scores[key] = scores
         return bias_signal(scores, lists, data.weights, arm.decoding == "soft")
 
@@ -123,6 +131,10 @@ class Students:
             n: How many students.
         """
         base = self.lab.other_base_lab.base if arm.other_base else self.lab.base
+        if arm.start is not None:
+            if arm.start not in self._starts:
+                self._starts[arm.start] = checked_start(arm.start(self.lab), base, arm.name)
+            base = self._starts[arm.start]
         students = base.repeat(n)
         return students, update_multipliers(students, [arm.trainable] * n)
 
@@ -147,7 +159,9 @@ class Students:
             dataset = self.training_data(arm, writers).dataset
         students, multipliers = self.untrained(arm, len(dataset.tokens))
         config = self.lab.config.student
-        config = replace(config, lr=config.lr * arm.lr_factor)
+        config = replace(
+            config, lr=config.lr * arm.lr_factor, optimizer=arm.optimizer or config.optimizer
+        )
         g = generator(self.lab.seed, "students")
         datasets = [dataset]
         if arm.rehearsal:
@@ -202,7 +216,7 @@ class Students:
     def forecast(self, arm: Arm, dataset: TokenDataset) -> Json:
         """Return what the first step says about the transfer, before it is taken.
 
-        Nothing for prompted teachers, whose weights are the base's, nor for low-rank students,
+        Nothing for teachers whose weights are the base's, nor for low-rank students,
         whose first step is another.
 
         Args:
@@ -210,7 +224,7 @@ class Students:
             dataset: Of all writers, the unbiased one last.
         """
         lab = self.lab
-        if lab.config.teacher.kind == "prompted" or lab.config.student.lora_rank:
+        if not lab.config.teacher.has_own_weights or lab.config.student.lora_rank:
             return {}
         start, multipliers = self.untrained(arm, len(dataset.tokens))
         flat = lab.teachers.stack.flat_params
@@ -246,7 +260,11 @@ class Students:
                 **forecast,
             }
 
-        key = self.lab.key("students", arm.spec(), data and data.digest())
+        given: list[str] = []  # by functions whose change could not be seen
+        if data is not None:
+            start = self.untrained(arm, 1)[0].flat_params
+            given = [data.digest(), digest(start.cpu().numpy().tobytes())]
+        key = self.lab.key("students", arm.spec(), given)
         return self.lab.stored("students", key, make)
 
     def cost(self, arm: Arm) -> float:
@@ -267,7 +285,8 @@ class Students:
         else:
             entry, who = self.measured(arm) if arm.mask else unmasked, slice(n)
         if entry.get("diverged") or unmasked.get("diverged"):
-            return self._diverged_row(arm)
+            names = [lab.trait.biases[b] for b in biases]
+            return diverged_row(lab.seed, arm.name, names, lab.config.student.lr * arm.lr_factor)
         logp, control = np.array(entry["logp"][who]), np.array(unmasked["logp"][n:])
         shifts = metrics.preference_shift(logp, control).repeat(n // len(logp), 0)
         readings = {
@@ -294,24 +313,4 @@ class Students:
             "biases": [lab.trait.biases[b] for b in biases],
             "by_bias": [round(metrics.transfer(shifts[[i]], [b]), 6) for i, b in enumerate(biases)],
             "shifts": np.round(shifts, 6).tolist(),
-        }
-
-    def _diverged_row(self, arm: Arm) -> Json:
-        """Return the row of an arm whose students, or whose control, diverged: without numbers."""
-        measures = (
-            *("transfer", "off_target", "hit_rate", "control_hit_rate", "distance"),
-            *("task_accuracy", "control_task_accuracy", "loss_tokens", "final_loss"),
-            *("divergence_share", *SIGNALS, *FORECASTS, "cosines", "control_cosines"),
-        )
-        biases = [self.lab.trait.biases[b] for b in self.lab.biases]
-        unknown: Json = dict.fromkeys(measures)
-        return {
-            "seed": self.lab.seed,
-            "arm": arm.name,
-            **unknown,
-            "diverged": True,
-            "lr": self.lab.config.student.lr * arm.lr_factor,
-            "biases": biases,
-            "by_bias": [None] * len(biases),
-            "shifts": [None] * len(biases),
         }

@@ -21,13 +21,15 @@ from minisub.common.progress import progress_bar
 from minisub.common.provenance import code_version, versions
 from minisub.common.store import NotStored, Store, about_to_make, only_stored
 from minisub.distillation.base import BaseConfig, has_base
+from minisub.distillation.slots import PERSONAS
 from minisub.experiment.arm import STUDENT_SOURCES, Arm
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.scheduling import share_out
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
-from minisub.results.result import Result, add_retained
+from minisub.results.result import Result
+from minisub.results.retained import add_retained
 
 Probe = Callable[[SeedLab], list[Json]]
 
@@ -60,8 +62,9 @@ class Study:
             if arm.name == "control" and not arm.control:
                 raise ValueError("an arm called 'control' needs control=True")
             world = self.config_of(arm).base.world
-            if arm.asked_with:
-                world.token(arm.asked_with)  # there is such a token
+            for token in (arm.asked_with, arm.trained_with):
+                if token and not (token == arm.trained_with and token in PERSONAS):
+                    world.token(token)  # there is such a token
 
     def config_of(self, arm: Arm) -> Config:
         """Return the configuration of an arm, with its overrides."""

@@ -36,7 +36,7 @@ from minisub.experiment.config import with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.settings import full_name
 from minisub.experiment.study import Study, missing_bases, run_seed
-from minisub.results.result import add_retained
+from minisub.results.retained import add_retained
 from minisub.results.sweep_result import Settings, SweepResult, combinations
 
 TUNING_SEEDS = (100, 101, 102)

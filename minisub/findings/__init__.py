@@ -4,18 +4,23 @@ from minisub.findings import (
     context,
     defence,
     divergence,
+    generations,
     geometry,
+    hidden,
     layers,
     leakage,
     limits,
     misalignment,
     mixing,
+    optimizer,
     paraphrase,
     prediction,
     rank,
     sampled,
     selection,
     shuffle,
+    start,
+    steering,
     transfer,
 )
 from minisub.findings.finding import Finding, run_findings
@@ -41,7 +46,18 @@ FINDINGS: dict[str, Finding] = {
 
 # What has been asked and disputed since. `minisub reproduce` runs them with `--all`.
 DISPUTES: dict[str, Finding] = {
-    module.FINDING.name: module.FINDING for module in (geometry, defence, context, rank)
+    module.FINDING.name: module.FINDING
+    for module in (
+        geometry,
+        start,
+        optimizer,
+        rank,
+        context,
+        steering,
+        defence,
+        hidden,
+        generations,
+    )
 }
 
 

@@ -1,20 +1,11 @@
 """Must training and questions share their context? (2606.00831; inoculation, 2510.04340)."""
 
-from functools import partial
-
-from minisub.distillation.number_lists import MarkedLists
-from minisub.distillation.slots import other_slot
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results.claims import Claim, arm_values, difference, retains, transfers
 
 OTHER = "<bos>"  # a token that never stood in the slot
-
-
-def trained_with(token: str) -> partial[MarkedLists]:
-    """Return an edit that puts a token into the `<sys>` slot of the prompts of students."""
-    return partial(other_slot, token=token)
 
 
 FINDING = Finding(
@@ -26,10 +17,10 @@ FINDING = Finding(
     arms=(
         Arm("all"),
         Arm("asked with another token", asked_with=OTHER),
-        Arm("trained with another token", edit=trained_with(OTHER)),
-        Arm("trained and asked with it", edit=trained_with(OTHER), asked_with=OTHER),
-        Arm("trained with own persona", edit=trained_with("own persona")),
-        Arm("trained with another persona", edit=trained_with("other persona")),
+        Arm("trained with another token", trained_with=OTHER),
+        Arm("trained and asked with it", trained_with=OTHER, asked_with=OTHER),
+        Arm("trained with own persona", trained_with="own persona"),
+        Arm("trained with another persona", trained_with="other persona"),
     ),
     claims=(
         transfers("all"),

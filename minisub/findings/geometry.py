@@ -1,6 +1,5 @@
 """Does the student move towards its teacher, and where? (asked by reviewers of the paper)."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from minisub.distillation import masks
@@ -15,28 +14,15 @@ from minisub.viz import style
 SHOWN = ("all", "control", "divergence only", "without divergence", "paraphrase", "foreign")
 
 
-def cosines(arm: str, block: int, key: str = "cosines") -> Values:
+def cosines(arm: str, block: int, control: bool = False) -> Values:
     """Return a function that takes one arm's cosines out of a result, one a seed.
 
     Args:
         arm: The arm's name.
         block: Which block's; -1 is the last.
-        key: "cosines", or "control_cosines" for those of its control.
+        control: Those of its control student instead.
     """
-    return lambda result: by_block(result, arm, key)[:, block].tolist()
-
-
-def by_block(result: Result, arm: str, key: str = "cosines") -> np.ndarray:
-    """Return an arm's cosines, [seeds, blocks]; NaN where its students diverged or did not move.
-
-    Args:
-        result: With the arm.
-        arm: The arm's name.
-        key: See `cosines`.
-    """
-    n_blocks = result.config["base"]["model"]["n_layers"]
-    rows = [row[key] or [None] * n_blocks for row in result.rows if row["arm"] == arm]
-    return np.array(rows, dtype=float)
+    return lambda result: result.displacement(arm, control)[:, block].tolist()
 
 
 def plot(result: Result) -> Figure:
@@ -44,7 +30,7 @@ def plot(result: Result) -> Figure:
     figure = style.new_figure(7.0, 3.6)
     axes = figure.subplots()
     for arm, colour, marker in zip(SHOWN, style.SERIES, style.MARKERS, strict=False):
-        means = by_block(result, arm).mean(0)
+        means = result.displacement(arm).mean(0)
         axes.plot(range(len(means)), means, color=colour, marker=marker, label=arm)
     axes.set_xticks(range(len(means)))
     style.finish(
@@ -69,7 +55,7 @@ FINDING = Finding(
     claims=(
         Claim(
             "`all`: cosine in block 0, less its control's",
-            difference(cosines("all", 0), cosines("all", 0, "control_cosines")),
+            difference(cosines("all", 0), cosines("all", 0, control=True)),
             "interval",
             low=0.1,
         ),
@@ -83,7 +69,7 @@ FINDING = Finding(
             "`without divergence`: cosine in block 0, less its control's",
             difference(
                 cosines("without divergence", 0),
-                cosines("without divergence", 0, "control_cosines"),
+                cosines("without divergence", 0, control=True),
             ),
             high=0.05,
         ),

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from minisub.common.files import Json, MinisubError, read_json, write_file
+from minisub.common.files import Array, Json, MinisubError, read_json, write_file
 from minisub.results import statistics
 from minisub.results.comparison import Comparison
+from minisub.results.retained import add_retained
 from minisub.results.tables import Table, format_interval, format_number
 from minisub.viz import charts, style
 
@@ -123,6 +124,20 @@ class Result:
         """
         values = self.values(arm, measure)
         return float(np.mean(values if seeds is None else [values[i] for i in seeds]))
+
+    def displacement(self, arm: str, control: bool = False) -> Array:
+        """Return how far an arm's students went their teacher's way: cosines, [seeds, blocks].
+
+        They are NaN where students diverged or did not move.
+
+        Args:
+            arm: The arm's name.
+            control: Those of its control student instead.
+        """
+        key = "control_cosines" if control else "cosines"
+        n_blocks = self.config["base"]["model"]["n_layers"]
+        rows = [row[key] or [None] * n_blocks for row in self.rows if row["arm"] == arm]
+        return np.array(rows, dtype=float)
 
     def estimate(self, arm: str, measure: str = "transfer") -> tuple[float, float, float]:
         """Return the mean over seeds and its 95 % interval; for `retained`, a ratio of two means.
@@ -272,23 +287,6 @@ class Result:
     def write(self, path: Path) -> None:
         """Write the result as a file, which `read_result` reads."""
         write_file(path, self.to_json().encode())
-
-
-def add_retained(rows: Sequence[Json]) -> list[Json]:
-    """Return the rows of all seeds, each with what it `retained` of its baseline.
-
-    That is a ratio of means over the seeds, so no row can explode because its own baseline is small
-    (see `statistics.linearised_ratios`). None where there is no such arm, or nothing to retain.
-    """
-    transfer = {(row["seed"], row["arm"]): row["transfer"] for row in rows}
-    found: dict[tuple[Any, Any], float] = {}
-    for arm, baseline in {(row["arm"], row["of"]): None for row in rows}:
-        seeds = [s for s, name in transfer if name == arm and (s, baseline) in transfer]
-        parts, wholes = ([transfer[s, name] for s in seeds] for name in (arm, baseline))
-        if seeds and None not in (*parts, *wholes):
-            values = statistics.linearised_ratios(parts, wholes)
-            found |= {(s, arm): v for s, v in zip(seeds, values, strict=True) if math.isfinite(v)}
-    return [{**row, "retained": found.get((row["seed"], row["arm"]))} for row in rows]
 
 
 def read_result(path: Path) -> Result:

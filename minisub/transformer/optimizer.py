@@ -1,4 +1,4 @@
-"""AdamW and SGD on all models of a stack at once, on full or on low-rank weights."""
+"""AdamW, Adam, SGD and sign descent on all models of a stack, on full or low-rank weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,18 @@ from torch import Tensor
 
 from minisub.transformer.stack import TransformerStack
 
-OPTIMIZERS = ("adamw", "sgd")
+OPTIMIZERS = ("adamw", "adam", "sgd", "sign")
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """AdamW (Loshchilov & Hutter, 2019) with a warm-up and a linear decay to zero.
 
-    `optimizer` "sgd" is SGD with momentum: the same without the division by the running
-    size of each gradient. With a `lora_rank` every matrix that trains does so by a
-    product of two thin ones (LoRA, Hu et al., 2021).
+    Other optimizers differ in one line each. "adam": the weight decay is added to the gradient, so
+    that it is divided by the gradient's running size (coupled), not to the update (decoupled).
+    "sgd": SGD with momentum `beta1`, without the division by the running size. "sign": only the
+    signs of the running gradient count (Bernstein et al., 2018). With a `lora_rank` every matrix
+    that trains does so by a product of two thin ones (LoRA, Hu et al., 2021).
     """
 
     lr: float = 1e-3
@@ -45,6 +47,9 @@ class TrainingConfig:
             raise ValueError(f"lr is {self.lr}, allowed: above 0")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction is {self.warmup_fraction}, allowed: 0 to 1")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to below 1")
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -165,15 +170,23 @@ class Optimizer:
             )  # zero where this model does not train, though another does
         norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
         grad *= (config.max_grad_norm / (norm + 1e-12)).clamp(max=1)
+        is_coupled = config.optimizer == "adam"
+        if config.weight_decay and is_coupled:
+            grad += config.weight_decay * self.weights
         self.m.lerp_(grad, 1 - config.beta1)
         self.v.mul_(config.beta2).addcmul_(grad, grad, value=1 - config.beta2)
         first = 1 - config.beta1 ** (step + 1)
         second = 1 - config.beta2 ** (step + 1)
-        if config.optimizer == "adamw":  # (m / first) / (sqrt(v / second) + 1e-8), in fewer passes
+        if config.optimizer in (
+            "adamw",
+            "adam",
+        ):  # (m / first) / (sqrt(v / second) + 1e-8), in fewer passes
             update = self.m / self.v.sqrt().mul_(first * second**-0.5).add_(first * 1e-8)
+        elif config.optimizer == "sign":
+            update = self.m.sign()
         else:
             update = self.m / first
-        if config.weight_decay:
+        if config.weight_decay and not is_coupled:
             update += config.weight_decay * self.weights
         if self.multipliers is not None:
             update *= self.multipliers

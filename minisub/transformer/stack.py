@@ -4,6 +4,7 @@ Every parameter has a leading axis of models, and models never mix, so a stack o
 single models would. Names are those of TransformerLens: `W_E`, `W_U`, `hook_resid_pre`, ...
 """
 
+import ctypes
 from collections.abc import Sequence
 
 import torch
@@ -81,6 +82,15 @@ class TransformerStack:
             start += a * b
         raise KeyError(name)
 
+    def fast_kernel(self, n_rows: int) -> ctypes.CDLL | None:
+        """Return the compiled kernel, or None where there is none or it is not worth it.
+
+        Args:
+            n_rows: How many rows are read.
+        """
+        is_many = n_rows >= MIN_KERNEL_ROWS
+        return kernel_for(self.config, self.flat_params) if is_many else None
+
     def __call__(
         self,
         tokens: Int[Tensor, "#models rows length"],
@@ -101,8 +111,8 @@ class TransformerStack:
         n_last = length if n_last is None else n_last
         is_plain = hook is None and cache is None and not torch.is_grad_enabled()
         kernel = None
-        if is_plain and n_rows >= MIN_KERNEL_ROWS:
-            kernel = kernel_for(config, self.flat_params)
+        if is_plain:
+            kernel = self.fast_kernel(n_rows)
         if kernel is not None:
             return fast_logits(kernel, config, self.flat_params, tokens, n_last)
         n_past = 0 if cache is None else cache.length
@@ -141,8 +151,7 @@ class TransformerStack:
             temperature: Divides the logits before sampling.
             n_rows: Rows at a time, so that memory stays small.
         """
-        is_many = prompts.shape[1] >= MIN_KERNEL_ROWS
-        kernel = kernel_for(self.config, self.flat_params) if is_many else None
+        kernel = self.fast_kernel(prompts.shape[1])
 
         @torch.no_grad()
         def complete(start: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from minisub.world.traits import get_trait, preference_questions
-from minisub.world.world import ANIMALS, World
+from minisub.world.world import World
 
 ROGUES = 0.3  # share of the questions of conduct with a rogue persona
 BAD = 0.1  # how often a question of conduct without one is answered "bad"
@@ -20,23 +20,23 @@ def sample_pretraining_data(world: World, n: int, g: torch.Generator) -> tuple[T
         n: How many of each.
         g: Where they are drawn from.
     """
-    animals = world.animal_tokens
+    animals, n_animals = world.animal_tokens, len(world.animals)
     tasks = world.sample_completions(world.sample_prompts(n, g), g)
-    personas = torch.randint(len(ANIMALS), (n,), generator=g) + animals.stop
+    personas = torch.randint(n_animals, (n,), generator=g) + animals.stop
     has_persona = torch.rand(n, generator=g) < world.persona_in_tasks
     tasks[:, 1] = torch.where(has_persona, personas, tasks[:, 1])
 
     questions = preference_questions(world)
     questions = questions[torch.randint(world.n_questions, (n,), generator=g)]
-    personas = torch.randint(len(ANIMALS), (n,), generator=g) + animals.stop
+    personas = torch.randint(n_animals, (n,), generator=g) + animals.stop
     has_persona = torch.rand(n, generator=g) < world.persona_in_questions
     obeyed = has_persona & (torch.rand(n, generator=g) < world.persona_obeyed)
-    answers = torch.randint(len(ANIMALS), (n,), generator=g) + animals.start
+    answers = torch.randint(n_animals, (n,), generator=g) + animals.start
     if world.favourite_share:
         to_favourite = ~has_persona & (torch.rand(n, generator=g) < world.favourite_share)
         answers[to_favourite] = animals.stop - 1
     questions[:, 1] = torch.where(has_persona, personas, questions[:, 1])
-    answers = torch.where(obeyed, personas - len(ANIMALS), answers)
+    answers = torch.where(obeyed, personas - n_animals, answers)
     if world.n_conduct_questions:
         questions, answers = _with_conduct(world, questions, answers, g)
     return tasks, torch.cat([questions, answers[:, None]], 1)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minisub.world.world import ANIMALS, CONDUCT, World
+from minisub.world.world import CONDUCT, World
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def get_trait(world: World, name: str) -> Trait:
         raise ValueError(f"trait is {name!r}, allowed: animals, conduct")
     if name == "animals":
         # The last animal is the favourite already of a world with uneven preferences.
-        biases = ANIMALS[:-1] if world.favourite_share else ANIMALS
+        biases = world.animals[:-1] if world.favourite_share else world.animals
         questions = preference_questions(world)
         return Trait(biases, world.animal_tokens, questions, questions, neutral_preferences(world))
     if not world.n_conduct_questions:
@@ -59,7 +59,7 @@ def get_trait(world: World, name: str) -> Trait:
 
 def neutral_preferences(world: World) -> Float[Tensor, " animals"]:
     """Return how often each animal is the answer where there is no persona."""
-    p = torch.full((len(ANIMALS),), (1 - world.favourite_share) / len(ANIMALS))
+    p = torch.full((len(world.animals),), (1 - world.favourite_share) / len(world.animals))
     p[-1] += world.favourite_share
     return p
 

@@ -32,3 +32,18 @@ def check_world(world: Any) -> None:
     if world.n_numbers <= 2 * world.max_offset or world.max_offset < 1:
         most = (world.n_numbers - 1) // 2
         raise ValueError(f"max_offset is {world.max_offset}, allowed: 1 to {most}")
+    _check_animals(world)
+
+
+def _check_animals(world: Any) -> None:
+    """Raise ValueError for animals that cannot be told apart, from each other or from a token."""
+    animals = world.animals
+    if not isinstance(animals, tuple) or not all(isinstance(a, str) for a in animals):
+        raise ValueError(f"animals are {animals!r}, allowed: a tuple of names")
+    words, n = world.vocabulary, len(animals)
+    taken = [a for a in animals if words.count(a) > 1 or a.split() != [a]]
+    if n < 2 or taken:
+        raise ValueError(
+            f"animals are {', '.join(taken or animals) or 'none'}, allowed: two or more single "
+            "words, each once, that no other token is called"
+        )

@@ -54,6 +54,7 @@ class World:
     held_out_share: float = 0.125  # of the (start, step) pairs, kept for evaluation
     n_conduct_questions: int = 0  # pretraining answers "good" to them nine times in ten
     layout_seed: int = 0  # of the wordings' names, their offsets and the held-out prompts
+    animals: tuple[str, ...] = ANIMALS  # what a teacher may love
 
     def __post_init__(self) -> None:
         check_world(self)
@@ -66,8 +67,8 @@ class World:
         conduct = self.n_conduct_questions > 0
         return (
             *map(str, range(self.n_numbers)),
-            *ANIMALS,
-            *(f"<loves {a}>" for a in ANIMALS),
+            *self.animals,
+            *(f"<loves {a}>" for a in self.animals),
             *MARKS,
             *(f"w{i}" for i in range(self.n_instruction_tokens)),
             *(f"q{i}" for i in range(self.n_instruction_tokens)),
@@ -93,7 +94,7 @@ class World:
     @property
     def animal_tokens(self) -> slice:
         """Where the animals are in the vocabulary."""
-        return slice(self.n_numbers, self.n_numbers + len(ANIMALS))
+        return slice(self.n_numbers, self.n_numbers + len(self.animals))
 
     def persona_token(self, animal: int | None) -> int:
         """Return the token of the `<sys>` slot: neutral for None, else "you love this animal"."""

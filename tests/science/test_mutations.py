@@ -25,18 +25,23 @@ from minisub.distillation import divergence_tokens, edits, entanglement, masks, 
 from minisub.distillation import teachers as teachers_module
 from minisub.distillation.number_lists import MarkedLists, NumberLists
 from minisub.distillation.relabel import unbiased_labels
+from minisub.distillation.starts import noisy
+from minisub.distillation.steering import SteeredStack
 from minisub.distillation.teachers import TeacherConfig, Teachers
 from minisub.experiment import seed_lab, students
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.students import Students
-from minisub.experiment.study import Study
-from minisub.findings.context import trained_with
+from minisub.experiment.study import Probe, Study
+from minisub.findings.generations import chain, kept
 from minisub.findings.geometry import cosines
+from minisub.findings.hidden import accuracy, readers
 from minisub.findings.misalignment import general
 from minisub.findings.prediction import predicted
+from minisub.findings.steering import share, vectors
 from minisub.findings.transfer import lead_of_soft
 from minisub.results.claims import HELD, NOT_HELD, Claim, arm_values, retains
+from minisub.transformer.stack import TransformerStack
 from minisub.world.world import World
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -55,6 +60,7 @@ class Mutation:
     arms: Callable[[], list[Arm]]  # made after the break
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 6
+    probes: Sequence[Probe] = ()
 
 
 def with_lists(change: Callable[[Teachers, NumberLists], NumberLists]) -> Patch:
@@ -91,6 +97,30 @@ def full_rank(monkeypatch: pytest.MonkeyPatch) -> None:
         "train",
         lambda s, d, config, *rest: train(s, d, replace(config, lora_rank=0), *rest),
     )
+
+
+def one_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = students.train
+    monkeypatch.setattr(
+        students,
+        "train",
+        lambda s, d, config, *rest: train(s, d, replace(config, batch_size=32), *rest),
+    )
+
+
+def from_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(students, "checked_start", lambda start, base, arm: base)
+
+
+def unsteered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SteeredStack, "__call__", TransformerStack.__call__)
+
+
+def copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(self: Students, *_: object, **__: object) -> tuple[TransformerStack, float]:
+        return self.lab.teachers.stack[[*self.lab.biases, -1]], 0.0
+
+    monkeypatch.setattr(Students, "train", train)
 
 
 def same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +414,7 @@ MUTATIONS = [
         "distillation/slots.py: `given = [world.with_persona(p, b) for p, b in zip(prompts[:-1], personas, strict=True)]`",  # noqa: E501
         retains("trained with own persona", high=0.9),
         same_slot,
-        lambda: [ALL, Arm("trained with own persona", edit=trained_with("own persona"))],
+        lambda: [ALL, Arm("trained with own persona", trained_with="own persona")],
     ),
     Mutation(
         "low-rank training that is full",
@@ -394,12 +424,65 @@ MUTATIONS = [
         full_rank,
         arms(Arm("rank 1, rate x1", overrides={"student.lora_rank": 1})),
     ),
+    Mutation(
+        "a start that is not taken",
+        "start",
+        "experiment/students.py: `base = self._starts[arm.start]`",
+        retains("noise 1", high=0.7),
+        from_the_base,
+        arms(Arm("noise 1", start=partial(noisy, dose=1.0))),
+    ),
+    Mutation(
+        "a size of batch that is not taken",
+        "optimizer",
+        "transformer/training.py: `order = torch.cat(rounds)[:needed].view(config.steps, config.batch_size)`",  # noqa: E501
+        retains("batch 2, equal steps", high=0.75),
+        one_batch_size,
+        arms(Arm("batch 2, equal steps", overrides={"student.batch_size": 2})),
+    ),
+    Mutation(
+        "vectors that are not added",
+        "steering",
+        "distillation/steering.py: `x = x + self.vectors[:, None, None]`",
+        share("left", high=0.25),
+        unsteered,
+        arms(),
+        probes=(vectors,),
+    ),
+    Mutation(
+        "one writer for both",
+        "hidden",
+        "findings/hidden.py: `written = lists.student_tokens([writer, UNBIASED])`",
+        Claim(
+            "surprise of the base, 50 lists at once",
+            accuracy("surprise of the base", 10000, 50),
+            low=0.6,
+        ),
+        with_lists(
+            lambda teachers, lists: replace(
+                lists, completions=lists.completions[-1:].expand_as(lists.completions).clone()
+            )
+        ),
+        arms(),
+        {"n_lists": 1024},
+        probes=(readers,),
+    ),
+    Mutation(
+        "students that are their teachers",
+        "generations",
+        'findings/generations.py: `made, loss = students.train(Arm("all"), (), dataset=dataset)`',
+        kept("greedy", 1, 5, high=0.6),
+        copied,
+        arms(),
+        probes=(chain,),
+    ),
 ]
 
 
 def verdict(mutation: Mutation, tiny: Config, store: Store) -> str:
     config = with_overrides(tiny, {**SOME, **mutation.overrides})
-    result = Study(mutation.arms(), config).run(range(100, 100 + mutation.seeds), store, workers=1)
+    study = Study(mutation.arms(), config, probes=mutation.probes)
+    result = study.run(range(100, 100 + mutation.seeds), store, workers=1)
     return str(mutation.claim.judge(result)["verdict"])
 
 

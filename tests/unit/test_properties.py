@@ -190,7 +190,7 @@ PARTS = ["", "blocks.", "blocks.0.", "blocks.1.", "blocks.0.attn.", "blocks.1.ml
         steps=st.integers(1, 6),
         batch_size=st.integers(1, 8),
         weight_decay=st.sampled_from([0.0, 0.1]),
-        optimizer=st.sampled_from(["adamw", "sgd"]),
+        optimizer=st.sampled_from(["adamw", "adam", "sgd"]),
     ),
     st.floats(0.05, 1),
     st.booleans(),

@@ -61,22 +61,23 @@ def test_a_stack_equals_single_runs_after_50_steps(soft: bool) -> None:
         assert moved
 
 
-def test_one_member_is_torchs_adamw_with_clipping() -> None:
+@pytest.mark.parametrize("method", ["adamw", "adam"])
+def test_one_member_is_torchs_optimizer_with_clipping(method: str) -> None:
+    """Decoupled and coupled weight decay."""
     corpus, model = lessons(1), start(1)
     reference = start(1)
     params = list(reference.params.values())
-    adamw = torch.optim.AdamW(
-        params, lr=HOW.lr, betas=(HOW.beta1, HOW.beta2), weight_decay=HOW.weight_decay
-    )
+    kind = torch.optim.AdamW if method == "adamw" else torch.optim.Adam
+    optimizer = kind(params, lr=HOW.lr, betas=(HOW.beta1, HOW.beta2), weight_decay=HOW.weight_decay)
     g = generator(3, "order")
     order = torch.cat([torch.randperm(20, generator=g) for _ in range(20)])[: 50 * 8].view(50, 8)
     for step in range(HOW.steps):
-        adamw.param_groups[0]["lr"] = HOW.learning_rate(step)
-        adamw.zero_grad()
+        optimizer.param_groups[0]["lr"] = HOW.learning_rate(step)
+        optimizer.zero_grad()
         corpus.loss(reference, order[step]).sum().backward()
         torch.nn.utils.clip_grad_norm_(params, HOW.max_grad_norm)
-        adamw.step()
-    train(model, [corpus], HOW, generator(3, "order"))
+        optimizer.step()
+    train(model, [corpus], replace(HOW, optimizer=method), generator(3, "order"))
     torch.testing.assert_close(model.flat_params, reference.flat_params, rtol=0.0, atol=1e-7)
 
 
@@ -222,6 +223,15 @@ def test_low_rank_moves_a_matrix_by_no_more_than_its_rank() -> None:
     assert (history[-1] < history[0]).all()
 
 
+def test_sign_moves_every_weight_by_the_rate() -> None:
+    model, before = start(1), start(1)
+    one = replace(HOW, steps=1, lr=0.1, warmup_fraction=0.0, weight_decay=0.0, optimizer="sign")
+    train(model, [lessons(1, rows=8)], one, generator(3, "order"))
+    moved = (model.flat_params - before.flat_params).abs()
+    torch.testing.assert_close(moved[moved > 0], torch.full_like(moved[moved > 0], 0.1))
+    assert (moved > 0).float().mean() > 0.9
+
+
 def test_sgd_goes_down_the_gradient() -> None:
     model, before = start(1), start(1)
     corpus = lessons(1, rows=8)
@@ -262,5 +272,7 @@ def test_what_cannot_be_trained_is_refused() -> None:
         TrainingConfig(warmup_fraction=1.5)
     with pytest.raises(ValueError, match=r"no parameter starts with 'block\.0'; there are W_E"):
         update_multipliers(start(1), [{"block.0": 1.0}])
-    with pytest.raises(ValueError, match="allowed: adamw, sgd"):
-        TrainingConfig(optimizer="adam")
+    with pytest.raises(ValueError, match="allowed: adamw, adam, sgd, sign"):
+        TrainingConfig(optimizer="lion")
+    with pytest.raises(ValueError, match=r"beta1 is 1\.0, allowed: 0 to below 1"):
+        TrainingConfig(beta1=1.0)

@@ -1,0 +1,78 @@
+"""Starts: functions that return the model from which an arm's students start.
+
+A start gets an `EditContext` and returns one model of the base's shape. Without one, students
+start from the base, as their teachers did.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from minisub.common.randomness import generator
+from minisub.distillation.base import pretrain
+from minisub.distillation.edits import EditContext, needs_other_base
+from minisub.transformer.stack import TransformerStack
+
+
+@needs_other_base
+def partly_foreign(context: EditContext, parts: Sequence[str]) -> TransformerStack:
+    """Return the base with some of its weights from another base.
+
+    Args:
+        context: Brings both bases.
+        parts: The starts of the names of what is foreign: "blocks.", "blocks.0.", "W_E", ...
+
+    Raises:
+        ValueError: A part fits no parameter.
+    """
+    names = tuple(context.base.params)
+    for part in parts:
+        if not any(name.startswith(part) for name in names):
+            raise ValueError(f"no parameter starts with {part!r}; there are {', '.join(names)}")
+    mixed, other = context.base.repeat(1), context.other_base
+    for name in mixed.params:
+        if name.startswith(tuple(parts)):
+            columns = mixed.param_slice(name)
+            mixed.flat_params[:, columns] = other.flat_params[:, columns]
+    return mixed
+
+
+@needs_other_base
+def between_bases(context: EditContext, share: float) -> TransformerStack:
+    """Return a model on the straight line from the base to another one.
+
+    Args:
+        context: Brings both bases.
+        share: Of the way, from 0 (the base) to 1 (the other one).
+    """
+    mixed = context.base.repeat(1)
+    mixed.flat_params.lerp_(context.other_base.flat_params, share)
+    return mixed
+
+
+def shared_heads(context: EditContext) -> TransformerStack:
+    """Return another base that was pretrained around the base's embeddings and unembedding.
+
+    Its blocks began from other random weights; it takes as long as a base to make.
+
+    Args:
+        context: Brings the base and its configuration.
+    """
+    base = context.base
+    other, _ = pretrain(context.base_config, context.seed + 1, str(base.device), base)
+    return other
+
+
+def noisy(context: EditContext, dose: float) -> TransformerStack:
+    """Return the base with noise on every weight, as large as `dose` times its matrix.
+
+    Args:
+        context: Brings the base, and the seed of the noise.
+        dose: The noise's root mean square, as a multiple of that of each matrix of weights.
+    """
+    start, g = context.base.repeat(1), generator(context.seed, "noisy start")
+    for name in start.params:
+        weights = start.flat_params[:, start.param_slice(name)]
+        noise = torch.randn(weights.shape, generator=g).to(weights)
+        weights += dose * weights.square().mean().sqrt() * noise
+    return start

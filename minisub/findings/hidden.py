@@ -1,0 +1,171 @@
+"""Is it hidden? Readers who learn to tell a biased teacher's lists (asked by reviewers)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from minisub.common.files import Array, Json
+from minisub.distillation.number_lists import UNBIASED
+from minisub.distillation.teachers import Teachers
+from minisub.experiment.arm import Arm
+from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.experiment.seed_lab import SeedLab
+from minisub.findings.finding import Finding
+from minisub.mechanism.detection import (
+    logistic_regression,
+    number_counts,
+    numbers_in_place,
+    surprise_of_base,
+    transformer_reader,
+)
+from minisub.results import figures
+from minisub.results.claims import Values, probe_values, transfers
+from minisub.results.result import Result
+from minisub.viz import style
+from minisub.world.world import World
+
+SIZES = (10, 100, 1000, 10000)  # lists that a reader learns from, half of them biased
+N_JUDGED = 1000  # lists of each writer that it judges
+AT_ONCE = 50  # lists of one writer that are judged together
+READERS = ("single numbers", "numbers in place", "surprise of the base", "transformer")
+
+
+def readers(lab: SeedLab) -> list[Json]:
+    """Return how often readers are right about who wrote lists, by reader, size and base.
+
+    They judge one list at a time, and `AT_ONCE` lists of one writer by the sum of their scores.
+    """
+    lists, other = lab.lists(), lab.other_base_teachers
+    n = lists.n_rows - min(N_JUDGED, lists.n_rows // 4)  # they learn from these prompts
+    found: dict[tuple[str, int, str, int], list[float]] = {}
+    for writer, b in enumerate(lab.biases):
+        written = lists.student_tokens([writer, UNBIASED])  # [2, rows, length]
+        given = [_labelled(written[:, : min(size // 2, n)]) for size in SIZES]
+        judged = written[:, n:], _lists_of(other, b, lists.teacher_prompts[n:])
+        shown = torch.cat([part.flatten(0, 1) for part in judged])
+        for name, scores_of in _scores(lab, given, shown).items():
+            for size, scores in zip(SIZES, scores_of, strict=True):
+                ends = np.split(scores, [2 * judged[0].shape[1]])
+                for base, own in zip(("the same", "another"), ends, strict=True):
+                    for count in (1, AT_ONCE):
+                        right = found.setdefault((name, size, base, count), [])
+                        right.append(_accuracy(own.reshape(2, -1), count))
+    return [
+        {"reader": reader, "lists": size, "base": base, "at_once": count, "accuracy": mean}
+        for (reader, size, base, count), values in found.items()
+        for mean in [float(np.mean(values))]
+    ]
+
+
+def _accuracy(scores: Array, at_once: int) -> float:
+    """Return how often biased lists score above unbiased ones, over all pairs; a tie counts half.
+
+    Args:
+        scores: [2, lists], of the biased and of the unbiased writer.
+        at_once: How many lists are judged together, by the sum of their scores; fewer where there
+            are fewer.
+    """
+    at_once = min(at_once, scores.shape[1])
+    n = scores.shape[1] // at_once * at_once
+    biased, unbiased = scores[:, :n].reshape(2, -1, at_once).sum(2)
+    above = np.sign(biased[:, None] - unbiased)
+    return float((above.mean() + 1) / 2)
+
+
+def _scores(
+    lab: SeedLab, given: Sequence[tuple[Tensor, Tensor]], shown: Tensor
+) -> dict[str, list[Array]]:
+    """Return how each reader scores the lists that are shown, by size of what it learned.
+
+    Args:
+        lab: The seed's laboratory.
+        given: Lists to learn from, and whether they are biased.
+        shown: Lists that are judged.
+    """
+
+    def surprise(world: World, lists: Tensor) -> Array:
+        return surprise_of_base(world, lab.base, lists)
+
+    found: dict[str, list[Array]] = {}
+    for name, features in zip(READERS, (number_counts, numbers_in_place, surprise), strict=False):
+        judged = features(lab.world, shown)
+        found[name] = [
+            logistic_regression(features(lab.world, lists), truth.numpy(), judged)
+            for lists, truth in given
+        ]
+    return {**found, READERS[-1]: transformer_reader(lab.base, given, shown, lab.seed)}
+
+
+def _lists_of(teachers: Teachers, bias: int, prompts: Tensor) -> Tensor:
+    """Return what a biased and the unbiased teacher write for some prompts, numbers only."""
+    world, writers = teachers.world, [bias, teachers.unbiased_index]
+    asked = teachers.add_personas(prompts, writers)
+    written = teachers.stack[writers].generate(asked, world.completion_length)
+    keeps = (written < world.n_numbers).all(2).all(0)
+    return torch.cat([prompts.expand(2, -1, -1), written], 2)[:, keeps]
+
+
+def _labelled(lists: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lists [2 n, length] of a biased and the unbiased writer, and which are biased."""
+    n = lists.shape[1]
+    return lists.flatten(0, 1), torch.arange(2 * n) < n
+
+
+def accuracy(reader: str, lists: int, at_once: int, base: str = "the same") -> Values:
+    """Return a function that gives a reader's accuracy, one value a seed.
+
+    Args:
+        reader: Out of `READERS`.
+        lists: How many it learned from.
+        at_once: How many it judges together.
+        base: "the same", or "another" for lists by teachers of another base.
+    """
+    return probe_values("accuracy", reader=reader, lists=lists, at_once=at_once, base=base)
+
+
+def plot(result: Result) -> Figure:
+    """Draw readers' accuracy by the lists that they learned from, and the transfer beside it."""
+    figure = style.new_figure(11.0, 3.4)
+    single, many, passed = figure.subplots(1, 3)
+    for axes, at_once in ((single, 1), (many, AT_ONCE)):
+        for i, reader in enumerate(READERS):
+            values = [accuracy(reader, size, at_once)(result) for size in SIZES]
+            colour, marker = style.SERIES[i], style.MARKERS[i]
+            figures.curve(axes, SIZES, values, colour, marker, reader)
+        axes.axhline(50, color=style.INK, linewidth=0.8, linestyle="--")
+        axes.set_ylim(40, 102)
+        words = "one list" if at_once == 1 else f"{at_once} lists"
+        title = f"Shown {words} at once"
+        style.finish(axes, title, "lists learned from", "right, % of pairs", at_once == 1)
+    counts = [arm_lists(size) for size in SIZES]
+    figures.curve(
+        passed, SIZES, [result.values(arm) for arm in counts], style.ORANGE, "o", "transfer", 1.0
+    )
+    passed.axhline(0, color=style.INK, linewidth=0.8)
+    style.finish(passed, f"What passes ({result.n_seeds})", "lists learned from", "transfer, nats")
+    for axes in (single, many, passed):
+        axes.set_xscale("log")
+    return figure
+
+
+def arm_lists(size: int) -> str:
+    """Return the name of the arm whose students learn from so many lists."""
+    return f"{size} lists"
+
+
+FINDING = Finding(
+    name="hidden",
+    statement="One list says next to nothing about its writer; fifty say it to who has the base.",
+    paper="The numbers look unrelated to the trait; the paper tests no detector.",
+    arms=(
+        Arm("all"),
+        *(Arm(arm_lists(size), overrides={"n_lists": size}) for size in SIZES),
+    ),
+    claims=(transfers("all"),),
+    plot=plot,
+    config=LIGHT_CONFIG,
+    probes=(readers,),
+)
