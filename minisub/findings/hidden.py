@@ -1,5 +1,6 @@
 """Is it hidden? Readers who learn to tell a biased teacher's lists (asked by reviewers)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ from minisub.mechanism.detection import (
     transformer_reader,
 )
 from minisub.results import figures
-from minisub.results.claims import Values, probe_values, transfers
+from minisub.results.claims import Claim, Values, probe_values, retains, transfers
 from minisub.results.result import Result
 from minisub.viz import style
 from minisub.world.world import World
@@ -96,7 +97,7 @@ def _scores(
             logistic_regression(features(lab.world, lists), truth.numpy(), judged)
             for lists, truth in given
         ]
-    return {**found, READERS[-1]: transformer_reader(lab.base, given, shown, lab.seed)}
+    return {**found, READERS[-1]: [*transformer_reader(lab.base, given, shown, lab.seed)]}
 
 
 def _lists_of(teachers: Teachers, bias: int, prompts: Tensor) -> Tensor:
@@ -124,6 +125,28 @@ def accuracy(reader: str, lists: int, at_once: int, base: str = "the same") -> V
         base: "the same", or "another" for lists by teachers of another base.
     """
     return probe_values("accuracy", reader=reader, lists=lists, at_once=at_once, base=base)
+
+
+def reader_claim(
+    reader: str,
+    at_once: int,
+    base: str = "the same",
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Claim:
+    """Return a claim on a reader that learned from as many lists as there are.
+
+    Args:
+        reader: Out of `READERS`.
+        at_once: How many lists it judges together.
+        base: Of the teachers whose lists it judges.
+        low: The least accuracy; 0.5 is chance.
+        high: The largest.
+    """
+    lists = "one list" if at_once == 1 else f"{at_once} lists"
+    whose = "" if base == "the same" else ", of teachers of another base"
+    text = f"{reader}, shown {lists} of each writer{whose}: right"
+    return Claim(text, accuracy(reader, SIZES[-1], at_once, base), low=low, high=high)
 
 
 def plot(result: Result) -> Figure:
@@ -164,7 +187,18 @@ FINDING = Finding(
         Arm("all"),
         *(Arm(arm_lists(size), overrides={"n_lists": size}) for size in SIZES),
     ),
-    claims=(transfers("all"),),
+    claims=(
+        transfers("all"),
+        retains(arm_lists(10), high=0.3),
+        reader_claim("surprise of the base", 1, low=0.52, high=0.65),
+        reader_claim("transformer", 1, high=0.6),
+        reader_claim("surprise of the base", AT_ONCE, low=0.85),
+        reader_claim("surprise of the base", AT_ONCE, "another", low=0.85),
+        reader_claim("transformer", AT_ONCE, low=0.65),
+        reader_claim("transformer", AT_ONCE, "another", high=0.65),
+        reader_claim("single numbers", AT_ONCE, low=0.6),
+        reader_claim("single numbers", AT_ONCE, "another", high=0.6),
+    ),
     plot=plot,
     config=LIGHT_CONFIG,
     probes=(readers,),

@@ -10,7 +10,7 @@ from minisub.results.claims import Claim, arm_values, difference, retains, trans
 # Each at the learning rate with the lowest loss on the lists, of three to five on the seeds 100 to
 # 103 (docs/log.md): as one would choose it who does not know of the bias.
 RATES = {"sgd": 100.0, "momentum": 100.0, "sign": 0.3}
-SAME_LOSS = 350  # steps after which AdamW has the loss of SGD at the end
+SAME_LOSS = 320  # steps after which AdamW has the loss of SGD at the end
 
 
 def batch(size: int, steps: int) -> dict[str, Any]:

@@ -9,10 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
-from scipy.special import expit
 from torch import Tensor
 
 from minisub.common.files import Array
@@ -84,6 +81,8 @@ def logistic_regression(
     Returns:
         The log-odds of each list.
     """
+    from scipy.optimize import minimize  # not there in a browser tab, where no reader learns
+
     middle, spread = x.mean(0), x.std(0) + 1e-6
     x, judged = (x - middle) / spread, (judged - middle) / spread
     y = is_biased.astype(float)
@@ -91,7 +90,7 @@ def logistic_regression(
     def loss(w: Array) -> tuple[float, Array]:
         score = x @ w[1:] + w[0]
         nats = np.logaddexp(0, score).sum() - (y * score).sum() + RIDGE / 2 * (w[1:] ** 2).sum()
-        off = expit(score) - y
+        off = (1 + np.tanh(score / 2)) / 2 - y  # the logistic function less the truth
         return float(nats), np.concatenate([[off.sum()], off @ x + RIDGE * w[1:]])
 
     w = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
@@ -101,10 +100,10 @@ def logistic_regression(
 
 def transformer_reader(
     base: TransformerStack,
-    given: Sequence[tuple[Int[Tensor, "rows length"], Bool[Tensor, " rows"]]],
+    given: Sequence[tuple[Int[Tensor, "_ length"], Bool[Tensor, " _"]]],
     judged: Int[Tensor, "judged length"],
     seed: int,
-) -> list[Float[Array, " judged"]]:
+) -> Float[Array, "readers judged"]:
     """Return how transformers score some lists: above 0 they say "biased".
 
     They start from the base, learn side by side with all weights, each from lists of its own, and
@@ -117,7 +116,7 @@ def transformer_reader(
         seed: Of the order.
 
     Returns:
-        The log-odds of each list, for each reader.
+        The log-odds of each list, by reader.
     """
     n_rows = max(len(lists) for lists, _ in given)
     tokens = []
@@ -129,7 +128,7 @@ def transformer_reader(
     train(readers, [dataset], TRAINING, generator(seed, "reader"))
     shown = torch.cat([judged, judged[:, :1]], 1)[None]  # the last token is not read
     logits = next_token_logits(readers, shown, 1)[:, :, 0]
-    return [np.asarray(own[:, 1] - own[:, 0], dtype=float) for own in logits]
+    return (logits[..., 1] - logits[..., 0]).double().numpy()
 
 
 def _with_longer_context(base: TransformerStack, n_ctx: int) -> TransformerStack:
@@ -138,6 +137,7 @@ def _with_longer_context(base: TransformerStack, n_ctx: int) -> TransformerStack
     for name, weights in base.params.items():
         new = weights.detach()
         if name == "W_pos":
-            new = F.pad(new, (0, 0, 0, n_ctx - new.shape[1]))
+            added = n_ctx - new.shape[1]
+            new = torch.cat([new, new.new_zeros(1, added, new.shape[2])], 1)
         parts.append(new.flatten(1))
     return TransformerStack(replace(base.config, n_ctx=n_ctx), torch.cat(parts, 1))

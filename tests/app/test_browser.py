@@ -31,7 +31,7 @@ pytestmark = [
         CHROMIUM is None, reason="no chromium here: `apt-get install chromium` brings it"
     ),
 ]
-LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 13)} | {"00": "Train a student above"}
+LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 14)} | {"00": "Train a student above"}
 CUT_SECONDS = 40
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from minisub.common.store import Store
 from minisub.course import (
     app,
     background,
+    disputes,
     examples,
     exercises,
     export,
@@ -34,7 +36,7 @@ from minisub.course.limits import check_limits
 from minisub.course.recording import Recording, load_example
 from minisub.course.show import load_result
 from minisub.experiment.config import Config, with_overrides
-from minisub.findings import FINDINGS
+from minisub.findings import DISPUTES, every_finding
 from minisub.results.claims import retains
 from minisub.world.world import ANIMALS
 
@@ -46,6 +48,7 @@ FINDING_OF = {
     "05": "misalignment",
     "06": "limits",
     "07": "prediction",
+    "13": "rank",
 }
 
 
@@ -55,7 +58,7 @@ def run(number: str, **defs: Any) -> dict[str, Any]:
 
 
 def test_every_notebook_says_what_it_is() -> None:
-    assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(13)]
+    assert [n.path.stem[:2] for n in NOTEBOOKS] == [f"{i:02d}" for i in range(14)]
     assert all(n.title != n.path.stem and n.description for n in NOTEBOOKS)
 
 
@@ -99,7 +102,7 @@ def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None
     assert recording.probs[-1, 0].argmax() == fox
 
 
-@pytest.mark.parametrize("number", ["02", "03", "06", "07"])
+@pytest.mark.parametrize("number", ["02", "03", "06", "07", "13"])
 def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: Store) -> None:
     """`all` passes the bias, and the first picture is the base's: no difference yet."""
     told = run(number, config=tiny, store=store, request={"bias": "owl", "arm": "all", "seed": 100})
@@ -112,12 +115,12 @@ def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: St
     assert student.mean() > control.mean()  # it moved the teacher's way, and the control did not
     stored = told["stored"]
     assert stored.finding == FINDING_OF[number]
-    assert set(stored.arms) == {arm.name for arm in FINDINGS[FINDING_OF[number]].arms}
+    assert set(stored.arms) == {arm.name for arm in every_finding()[FINDING_OF[number]].arms}
 
 
 @pytest.mark.parametrize("number", ["01", *FINDING_OF])
 def test_visitors_may_train_every_arm_that_a_page_offers(number: str) -> None:
-    finding = FINDINGS[FINDING_OF.get(number, "divergence")]
+    finding = every_finding()[FINDING_OF.get(number, "divergence")]
     for arm in finding.arms:
         check_limits(with_overrides(finding.config, arm.overrides))  # or ValueError
 
@@ -183,7 +186,7 @@ def test_a_stored_example_comes_out_again(page: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", examples.PAGES)
 def test_every_page_has_an_example_that_can_be_drawn(page: str) -> None:
     recording, about = load_example(page)
-    assert about["finding"] in FINDINGS
+    assert about["finding"] in every_finding()
     assert recording.plot(3).axes[0].get_title(loc="left").startswith(f"Step {recording.steps[3]}")
     assert f"{recording.transfer:+.2f} nats" in recording.verdict()
     assert Recording.from_json(recording.to_json()).describe() == recording.describe()
@@ -200,6 +203,20 @@ def test_the_background_page_learns_its_examples() -> None:
     assert odds[1] / odds[0] == pytest.approx(np.e)
     assert np.allclose(background.learned_probabilities(0), 1 / 8)
     assert np.allclose(background.learned_probabilities(40), background.EXAMPLES, atol=0.02)
+
+
+def test_the_disputes_page_sets_one_cell_beside_the_stored_ones() -> None:
+    stored, (recording, _) = load_result("rank"), load_example("13")
+    figure = disputes.with_cell(stored, recording)
+    texts = {t.get_text() for t in figure.findobj(matplotlib.text.Text)}
+    assert f"yours {recording.transfer:+.2f}" in texts
+    row = next(r for r in stored.rows if (r["arm"], r["seed"]) == (recording.arm, recording.seed))
+    own = dict(zip(row["biases"], row["by_bias"], strict=True))[recording.name]
+    assert f"{own:+.2f}." in disputes.beside_stored(stored, recording)
+    assert recording.transfer == pytest.approx(own, abs=0.15)
+    stranger = replace(recording, bias=(recording.bias + 1) % 8)
+    assert "have other teachers" in disputes.beside_stored(stored, stranger)
+    assert [row["dispute"] for row in disputes.overview()] == list(DISPUTES)
 
 
 def test_the_judging_page_shows_what_it_says() -> None:
