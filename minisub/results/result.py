@@ -133,9 +133,13 @@ class Result:
         Args:
             arm: The arm's name.
             control: Those of its control student instead.
+
+        Raises:
+            KeyError: There is no such arm.
         """
         key = "control_cosines" if control else "cosines"
         n_blocks = self.config["base"]["model"]["n_layers"]
+        self.values(arm)  # or KeyError: there is no such arm
         rows = [row[key] or [None] * n_blocks for row in self.rows if row["arm"] == arm]
         return np.array(rows, dtype=float)
 

@@ -268,3 +268,5 @@ def test_a_small_config_with_own_animals_runs(tiny: Config, store: Store) -> Non
     result = Study([Arm("all")], config).run([100], store, workers=1)
     assert result.biases == ["gnu", "yak"]
     assert result.displacement("all").shape == (1, config.base.model.n_layers)
+    with pytest.raises(KeyError, match="no arm 'mine'; there are all"):
+        result.displacement("mine")
