@@ -45,7 +45,11 @@ def plot(result: Result) -> Figure:
     ticks = (0.01, 0.03, 0.1, 0.3)
     left.set_xticks(np.log10(ticks), ["0", *(f"{t:g}" for t in ticks[1:])])
     style.finish(
-        left, f"How near the start is ({result.n_seeds})", "dose", "transfer, nats", legend=True
+        left,
+        f"How near the start is ({result.n_seeds})",
+        "noise, or share of the way",
+        "transfer, nats",
+        legend=True,
     )
     rest = ["all", *(f"foreign {part}" for part in PARTS), "shared heads", "foreign"]
     figures.arm_bars(right, result, rest)

@@ -178,6 +178,8 @@ def plot(result: Result) -> Figure:
         values = [probe_values(name, block=b, source=source)(result) for b in blocks]
         figures.curve(left, blocks, values, style.SERIES[i], style.MARKERS[i], label, 1.0)
     left.axhline(0, color=style.INK, linewidth=0.8)
+    low, high = left.get_ylim()
+    left.set_ylim(low, 1.6 * high)  # room for the legend
     left.set_xticks(blocks, [*map(str, blocks[:-1]), "end"])
     style.finish(
         left, f"One vector ({result.n_seeds})", "before block", "transfer, nats", legend=True
