@@ -62,14 +62,16 @@ def beside_stored(stored: Result, recording: Recording) -> str:
         stored: The stored result of `rank`.
         recording: Of the student that was trained now.
     """
-    row = next(r for r in stored.rows if r["arm"] == recording.arm and r["seed"] == recording.seed)
-    by_bias = dict(zip(row["biases"], row["by_bias"], strict=True))
+    same = [r for r in stored.rows if (r["arm"], r["seed"]) == (recording.arm, recording.seed)]
+    by_bias = {b: x for row in same for b, x in zip(row["biases"], row["by_bias"], strict=True)}
     told = (
         f"`{recording.arm}`, seed {recording.seed}, {recording.name}: "
         f"{recording.transfer:+.2f} nats now."
     )
     if recording.name in by_bias:
         return f"{told} The stored student of this seed and animal: {by_bias[recording.name]:+.2f}."
+    if not by_bias:
+        return f"{told} No student of this seed is stored."
     names = " and the ".join(by_bias)
     return f"{told} The stored students of this seed have other teachers: the {names}."
 

@@ -120,7 +120,7 @@ def show_table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
         label: Above it.
     """
     is_long = len(rows) > 3
-    names: list[str] = ["claim", "arm"]
+    names: list[str] = ["claim", "arm", "here"]
     content: Any = list(rows)
     return mo.ui.table(
         content,

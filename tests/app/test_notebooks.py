@@ -216,6 +216,8 @@ def test_the_disputes_page_sets_one_cell_beside_the_stored_ones() -> None:
     assert recording.transfer == pytest.approx(own, abs=0.15)
     stranger = replace(recording, bias=(recording.bias + 1) % 8)
     assert "have other teachers" in disputes.beside_stored(stored, stranger)
+    elsewhere = replace(recording, seed=99)
+    assert "No student of this seed is stored." in disputes.beside_stored(stored, elsewhere)
     assert [row["dispute"] for row in disputes.overview()] == list(DISPUTES)
 
 

@@ -185,5 +185,5 @@ def test_lists_survive_the_way_to_the_store_and_back(lab: SeedLab) -> None:
 
 
 def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="allowed: tuned, prompted, misaligned"):
+    with pytest.raises(ValueError, match="allowed: tuned, prompted, steered, misaligned"):
         TeacherConfig(kind="hypnotised")
