@@ -35,7 +35,7 @@ def _():
     _first = show.first_screen(
         "a forecast of the transfer that needs no training",
         "45 minutes; one student trains in some 10 seconds",
-        "`09_from_scratch` (the theorem is shown there)",
+        "`12_the_theorem`",
     )
     mo.md(f"""
     # Predict before you train

@@ -5,7 +5,7 @@
 # minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "How to judge such claims"
-# description = "Controls, seeds, ratios, learning rates and thresholds: five ways to be wrong, on stored results."
+# description = "Controls, seeds, ratios, learning rates and thresholds: six questions to ask of a result."
 # [tool.minisub]
 # thumbnail = ["mixing", "all", "mix 10%", "mix 25%", "mix 50%"]
 # ///

@@ -40,7 +40,7 @@ def _():
     # Disputes
 
     **The question**: papers since the first one disagree on when and why subliminal learning happens. With
-    language models each dispute costs thousands of hours of computing. Here it costs a minute or two.
+    language models each costs much computing. Here it costs one to three minutes.
     {_first}
     """)
     return
@@ -146,12 +146,12 @@ def _():
 
     arms = [
         Arm("all"),
-        Arm("sgd", optimizer="sgd", lr_factor=100.0),
-        Arm("sgd, first block", optimizer="sgd", lr_factor=200.0, trainable={"blocks.0.": 1.0}),
+        Arm("momentum", optimizer="sgd", lr_factor=100.0),
+        Arm("first block", optimizer="sgd", lr_factor=200.0, trainable={"blocks.0.": 1.0}),
     ]
     result = Study(arms, LIGHT_CONFIG).run(seeds=range(4))
     print(result)
-    print(result.compare("sgd", "all"))
+    print(result.compare("first block", "momentum"))
     ```
     """
     mo.vstack(
@@ -159,8 +159,8 @@ def _():
             mo.md("""
     ## Why they disagree
 
-    Most of these disputes compare treatments that need different learning rates, at one rate for all. Then
-    the rate decides, and the treatment gets the blame. Others compare at equal steps what should be
+    Two of these disputes (`rank`, `optimizer`) compare treatments that need different learning rates, at one for all. Then
+    the learning rate makes the difference, and the treatment gets the blame. Others compare at equal steps what should be
     compared at equal data.
 
     ## The controls
@@ -177,7 +177,7 @@ def _():
 
     ## A dispute of your own
 
-    Each of these is some lines. This one asks whether SGD on the first block passes as much:
+    Each of these is some lines. This one asks whether SGD with momentum on the first block alone passes as much:
     """),
             mo.md(_code),
         ]

@@ -9,7 +9,7 @@ from scipy import stats
 
 from minisub.common.files import Array, Json
 from minisub.course.show import load_result
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 from minisub.results import statistics
 from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
 from minisub.results.result import Result
@@ -49,7 +49,7 @@ def false_alarm_rate(n_studies: int = 10_000, most: int = 8) -> float:
 
 def all_claims() -> list[Json]:
     """Return every claim of the stored results."""
-    return [claim for name in FINDINGS for claim in load_result(name).claims]
+    return [claim for name in every_finding() for claim in load_result(name).claims]
 
 
 def verdict_counts(claims: Sequence[Json]) -> str:

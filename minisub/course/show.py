@@ -158,10 +158,8 @@ def show_bars(result: Result, arms: Sequence[str], measure: str) -> mo.Html:
     figures.arm_bars(axes, result, arms, measure)
     if measure != "transfer":
         style.finish(axes, x=measure.replace("_", " ") + ", share")
-    if (
-        measure == "distance"
-    ):  # any training moves answers: so far go students who take over nothing
-        null = load_result("transfer").mean("foreign", "distance")
+    if measure == "distance" and "foreign" in result.arms:  # any training moves answers
+        null = result.mean("foreign", "distance")
         axes.axvline(null, color=style.INK, linewidth=1, linestyle="--")
         axes.set_xlabel(f"distance from the control's answers; dashed: `foreign` ({null:.3f})")
     means = {arm: result.mean(arm, measure) for arm in arms}

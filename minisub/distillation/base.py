@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from minisub.common.fields import MOST, check_fields
 from minisub.common.files import (
     Arrays,
     Json,
@@ -45,6 +46,15 @@ class BaseConfig:
     world: World = field(default_factory=World)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig(lr=6e-3, steps=6000)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        rows = self.training.steps * self.training.batch_size
+        if rows > MOST:
+            raise ValueError(
+                f"steps times batch_size of the base is {rows}, allowed: at most {MOST}, as all "
+                "that it reads is drawn at the start"
+            )
 
     @property
     def model_config(self) -> ModelConfig:

@@ -23,9 +23,11 @@ def partly_foreign(context: EditContext, parts: Sequence[str]) -> TransformerSta
         parts: The starts of the names of what is foreign: "blocks.", "blocks.0.", "W_E", ...
 
     Raises:
-        ValueError: A part fits no parameter.
+        ValueError: There is no part, or one fits no parameter.
     """
     names = tuple(context.base.params)
+    if isinstance(parts, str) or not parts:
+        raise ValueError(f"parts are {parts!r}, allowed: a list of one name and more")
     for part in parts:
         if not any(name.startswith(part) for name in names):
             raise ValueError(f"no parameter starts with {part!r}; there are {', '.join(names)}")

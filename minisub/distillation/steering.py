@@ -27,6 +27,7 @@ class SteeredStack(TransformerStack):
         self, stack: TransformerStack, vectors: Float[Tensor, "models d_model"], block: int
     ) -> None:
         super().__init__(stack.config, stack.flat_params)
+        residual_point(stack.config.n_layers, block)  # or ValueError
         self.vectors, self.block = vectors, block
 
     def __getitem__(self, models: Sequence[int]) -> "SteeredStack":
@@ -76,7 +77,12 @@ def residual_point(n_layers: int, block: int) -> str:
     Args:
         n_layers: How many blocks there are.
         block: 0 to `n_layers`.
+
+    Raises:
+        ValueError: There is no such block.
     """
+    if not 0 <= block <= n_layers:
+        raise ValueError(f"block is {block}, allowed: 0 to {n_layers}")
     if block == n_layers:
         return f"blocks.{block - 1}.hook_resid_post"
     return f"blocks.{block}.hook_resid_pre"

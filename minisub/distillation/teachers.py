@@ -1,4 +1,4 @@
-"""Teachers: a base with a bias injected, by fine-tuning or by a persona in the prompt.
+"""Teachers: a base with a bias injected, by fine-tuning, a persona in the prompt, or a vector.
 
 The biased teachers come first, in the order of their trait's biases; the unbiased one, from which
 the control students learn, is last.
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from minisub.common.fields import check_fields
 from minisub.common.files import Json
 from minisub.common.processes import MAX_THREADS, map_threads
 from minisub.common.randomness import generator
@@ -51,6 +52,7 @@ class TeacherConfig:
     steered_block: int = -1  # before which block a steered teacher has its vector; -1: the last
 
     def __post_init__(self) -> None:
+        check_fields(self, {"n_rehearsal_lists": 1_000_000})
         if self.kind not in KINDS:
             raise ValueError(f"teacher kind is {self.kind!r}, allowed: {', '.join(KINDS)}")
         if self.n_rehearsal_lists < 1 or not self.rehearsal >= 0:
@@ -70,7 +72,10 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class Teachers:
-    """All teachers of a seed as one stack. Prompted ones differ in the persona they are given."""
+    """All teachers of a seed as one stack.
+
+    Prompted ones differ in the persona that they are given, steered ones in their vectors.
+    """
 
     world: World
     stack: TransformerStack

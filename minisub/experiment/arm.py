@@ -1,10 +1,12 @@
 """An arm: one treatment of the students, and what decides its numbers."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from minisub.common.fields import check_fields
 from minisub.common.files import Json
 from minisub.common.provenance import is_covered
 from minisub.distillation.base import BASE_SOURCES
@@ -19,6 +21,7 @@ TEACHER_SOURCES = (
     *BASE_SOURCES,
     "minisub.distillation.evaluation",
     "minisub.distillation.teachers",
+    "minisub.distillation.steering",
     "minisub.distillation.number_lists",
     "minisub.distillation.divergence_tokens",
 )
@@ -81,6 +84,19 @@ class Arm:
     start: Callable[[EditContext], TransformerStack] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("mask", "edit", "start"):
+            function = getattr(self, name)
+            if function is not None and not callable(function):
+                raise ValueError(f"{name} is {function!r}, allowed: a function, or None")
+        for name in ("trainable", "overrides"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+                raise ValueError(f"{name} is {given!r}, allowed: a dict with names as keys")
+        if not all(
+            isinstance(x, int | float) and 0 <= x < math.inf for x in self.trainable.values()
+        ):
+            raise ValueError(f"trainable is {self.trainable!r}, allowed: factors of 0 and more")
         if self.decoding not in DECODINGS:
             raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
         if not 0 < self.lr_factor < float("inf"):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from minisub.common.fields import check_fields
 from minisub.common.files import Json
 from minisub.distillation.base import BaseConfig
 from minisub.distillation.teachers import TeacherConfig
@@ -25,6 +26,7 @@ class Config:
     n_eval_prompts: int = 512  # held out, for the task accuracy; and lists that teachers score
 
     def __post_init__(self) -> None:
+        check_fields(self, {"n_lists": 1_000_000, "n_eval_prompts": 1_000_000})
         for name in ("n_lists", "biases_per_seed", "n_eval_prompts"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 1 and more")
@@ -70,11 +72,17 @@ def with_overrides(thing: T, overrides: Mapping[str, Any]) -> T:
     Raises:
         ValueError: There is no such field.
     """
+    known = [f.name for f in fields(thing)] if is_dataclass(thing) else []
+    new: dict[str, Any] = {}  # set at once, as some values are allowed only together
+    inner: dict[str, dict[str, Any]] = {}
     for name, value in overrides.items():
         head, _, rest = name.partition(".")
-        known = [f.name for f in fields(thing)] if is_dataclass(thing) else []
         if head not in known:
             raise ValueError(f"there is no {head!r} to change; there are {', '.join(known)}")
-        inner = with_overrides(getattr(thing, head), {rest: value}) if rest else value
-        thing = replace(thing, **{head: inner})  # type: ignore[type-var]
-    return thing
+        if rest:
+            inner.setdefault(head, {})[rest] = value
+        else:
+            new[head] = value
+    for head, changes in inner.items():
+        new[head] = with_overrides(new.get(head, getattr(thing, head)), changes)
+    return replace(thing, **new) if new else thing  # type: ignore[type-var]

@@ -51,17 +51,17 @@ def checked_start(start: Any, base: TransformerStack, arm: str) -> TransformerSt
     Raises:
         ValueError: It is not.
     """
-    if not isinstance(start, TransformerStack):
-        given = type(start).__name__
+    if type(start) is not TransformerStack:  # a steered one is more than its weights
+        given = f"a {type(start).__name__}"
     elif start.config != base.config or start.n_models != 1:
-        given = f"weights of shape {list(start.flat_params.shape)}"
+        given = f"{start.n_models} models of {start.config}"
     elif not bool(start.flat_params.isfinite().all()):
         given = "weights that are no numbers"
     else:
         return start.to(base.device)
-    shape = list(base.flat_params.shape)
     raise ValueError(
-        f"the start of {arm!r} gives {given}, allowed: one TransformerStack of shape {shape}"
+        f"the start of {arm!r} gives {given}, allowed: a TransformerStack of one model of "
+        f"{base.config}"
     )
 
 

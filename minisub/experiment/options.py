@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import SupportsIndex
 
@@ -10,6 +11,8 @@ import torch
 
 from minisub.common.processes import OnProgress, no_progress
 from minisub.common.store import Store
+
+MOST_SEEDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,14 @@ class RunOptions:
         object.__setattr__(self, "seeds", checked_seeds(self.seeds))
         if isinstance(self.store, str | Path):
             object.__setattr__(self, "store", Store(self.store))
+        if not isinstance(self.store, Store):
+            raise ValueError(f"store is {self.store!r}, allowed: a Store, or a folder")
         check_device(self.device)
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}, allowed: 1 and more, or None")
+        is_count = isinstance(self.workers, int) and not isinstance(self.workers, bool)
+        if self.workers is not None and not (is_count and self.workers >= 1):
+            raise ValueError(f"workers is {self.workers!r}, allowed: 1 and more, or None")
+        if not callable(self.on_progress):
+            raise ValueError(f"on_progress is {self.on_progress!r}, allowed: a function")
 
 
 def check_device(name: str) -> None:
@@ -71,9 +79,11 @@ def checked_seeds(seeds: Iterable[SupportsIndex]) -> tuple[int, ...]:
     """
     allowed = "allowed: whole numbers from 0 on, each once, such as range(8)"
     try:
-        found = tuple(operator.index(seed) for seed in seeds)
+        found = tuple(operator.index(seed) for seed in islice(seeds, MOST_SEEDS + 1))
     except TypeError:
         raise ValueError(f"seeds are {seeds!r}, {allowed}") from None
+    if len(found) > MOST_SEEDS:
+        raise ValueError(f"there are more than {MOST_SEEDS} seeds, allowed: so many at most")
     if not found or min(found) < 0 or len(set(found)) < len(found):
         raise ValueError(f"seeds are {list(found)}, {allowed}")
     return found

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from minisub.common.fields import check_fields
 from minisub.common.files import Json
 from minisub.common.processes import N_CORES, OnProgress, no_progress, run_jobs
 from minisub.common.progress import progress_bar
@@ -51,6 +52,13 @@ class Study:
     probes: Sequence[Probe] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        is_listed = isinstance(self.arms, list | tuple)
+        if not is_listed or not all(isinstance(arm, Arm) for arm in self.arms):
+            raise ValueError(f"arms are {self.arms!r}, allowed: a list of arms")
+        is_listed = isinstance(self.probes, list | tuple)
+        if not is_listed or not all(map(callable, self.probes)):
+            raise ValueError(f"probes are {self.probes!r}, allowed: functions")
         names = [arm.name for arm in self.arms]
         if len(set(names)) < len(names) or not names:
             raise ValueError("a study needs arms, each with a name of its own")
@@ -62,9 +70,15 @@ class Study:
             if arm.name == "control" and not arm.control:
                 raise ValueError("an arm called 'control' needs control=True")
             world = self.config_of(arm).base.world
-            for token in (arm.asked_with, arm.trained_with):
-                if token and not (token == arm.trained_with and token in PERSONAS):
-                    world.token(token)  # there is such a token
+            if arm.trained_with in PERSONAS:
+                if self.config_of(arm).teacher.trait_name != "animals":
+                    raise ValueError(
+                        f"trained_with is {arm.trained_with!r}, allowed where teachers love animals"
+                    )
+            elif arm.trained_with:
+                world.token(arm.trained_with)  # there is such a token
+            if arm.asked_with:
+                world.token(arm.asked_with)
 
     def config_of(self, arm: Arm) -> Config:
         """Return the configuration of an arm, with its overrides."""

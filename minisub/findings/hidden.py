@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from minisub.common.files import Array, Json
+from minisub.distillation.edits import completion_log_probs
 from minisub.distillation.number_lists import UNBIASED
 from minisub.distillation.teachers import Teachers
 from minisub.experiment.arm import Arm
@@ -21,6 +22,7 @@ from minisub.mechanism.detection import (
     numbers_in_place,
     surprise_of_base,
     transformer_reader,
+    wrong_numbers,
 )
 from minisub.results import figures
 from minisub.results.claims import Claim, Values, probe_values, retains, transfers
@@ -31,13 +33,22 @@ from minisub.world.world import World
 SIZES = (10, 100, 1000, 10000)  # lists that a reader learns from, half of them biased
 N_JUDGED = 1000  # lists of each writer that it judges
 AT_ONCE = 50  # lists of one writer that are judged together
-READERS = ("single numbers", "numbers in place", "surprise of the base", "transformer")
+# What they look at. "both teachers" learns nothing: it has the two writers, and is the ceiling.
+READERS = (
+    "single numbers",
+    "numbers in place",
+    "wrong numbers",
+    "surprise of the base",
+    "transformer",
+    "both teachers",
+)
 
 
 def readers(lab: SeedLab) -> list[Json]:
-    """Return how often readers are right about who wrote lists, by reader, size and base.
+    """Return how often readers tell biased lists from unbiased ones, by reader, size and base.
 
     They judge one list at a time, and `AT_ONCE` lists of one writer by the sum of their scores.
+    `lists` is what a reader was to learn from; with fewer lists, all that there are.
     """
     lists, other = lab.lists(), lab.other_base_teachers
     n = lists.n_rows - min(N_JUDGED, lists.n_rows // 4)  # they learn from these prompts
@@ -47,7 +58,9 @@ def readers(lab: SeedLab) -> list[Json]:
         given = [_labelled(written[:, : min(size // 2, n)]) for size in SIZES]
         judged = written[:, n:], _lists_of(other, b, lists.teacher_prompts[n:])
         shown = torch.cat([part.flatten(0, 1) for part in judged])
-        for name, scores_of in _scores(lab, given, shown).items():
+        scored = _scores(lab, given, shown)
+        scored["both teachers"] = [_likelihood_ratio(lab.teachers, b, other, judged)] * len(SIZES)
+        for name, scores_of in scored.items():
             for size, scores in zip(SIZES, scores_of, strict=True):
                 ends = np.split(scores, [2 * judged[0].shape[1]])
                 for base, own in zip(("the same", "another"), ends, strict=True):
@@ -91,13 +104,33 @@ def _scores(
         return surprise_of_base(world, lab.base, lists)
 
     found: dict[str, list[Array]] = {}
-    for name, features in zip(READERS, (number_counts, numbers_in_place, surprise), strict=False):
+    looks = (number_counts, numbers_in_place, wrong_numbers, surprise)
+    for name, features in zip(READERS, looks, strict=False):
         judged = features(lab.world, shown)
         found[name] = [
             logistic_regression(features(lab.world, lists), truth.numpy(), judged)
             for lists, truth in given
         ]
-    return {**found, READERS[-1]: [*transformer_reader(lab.base, given, shown, lab.seed)]}
+    return {**found, "transformer": [*transformer_reader(lab.base, given, shown, lab.seed)]}
+
+
+def _likelihood_ratio(own: Teachers, bias: int, other: Teachers, judged: Sequence[Tensor]) -> Array:
+    """Return how much likelier the biased than the unbiased teacher finds each list, in nats.
+
+    Args:
+        own: The teachers of this base.
+        bias: Which of them.
+        other: Those of another base.
+        judged: [2, lists, length], lists of own and of other teachers.
+    """
+    found = []
+    for teachers, lists in zip((own, other), judged, strict=True):
+        rows, n_prompt = lists.flatten(0, 1), teachers.world.prompt_length
+        prompts, written = rows[:, :n_prompt], rows[:, n_prompt:]
+        both = [completion_log_probs(teachers, who, prompts, written).sum(1)
+                for who in (bias, teachers.unbiased_index)]  # fmt: skip
+        found.append(both[0] - both[1])
+    return np.asarray(torch.cat(found), dtype=float)
 
 
 def _lists_of(teachers: Teachers, bias: int, prompts: Tensor) -> Tensor:
@@ -106,13 +139,14 @@ def _lists_of(teachers: Teachers, bias: int, prompts: Tensor) -> Tensor:
     asked = teachers.add_personas(prompts, writers)
     written = teachers.stack[writers].generate(asked, world.completion_length)
     keeps = (written < world.n_numbers).all(2).all(0)
+    if not keeps.any():
+        raise ValueError("no list is left to judge: in every row a teacher wrote another word")
     return torch.cat([prompts.expand(2, -1, -1), written], 2)[:, keeps]
 
 
 def _labelled(lists: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the lists [2 n, length] of a biased and the unbiased writer, and which are biased."""
-    n = lists.shape[1]
-    return lists.flatten(0, 1), torch.arange(2 * n) < n
+    """Return lists [2 n, length] of a biased and the unbiased writer in turn, and who is biased."""
+    return lists.transpose(0, 1).flatten(0, 1), torch.arange(2 * lists.shape[1]) % 2 == 0
 
 
 def accuracy(reader: str, lists: int, at_once: int, base: str = "the same") -> Values:

@@ -25,8 +25,8 @@ def batch(size: int, steps: int) -> dict[str, Any]:
 
 FINDING = Finding(
     name="optimizer",
-    statement="At the same loss SGD passes as much as AdamW; more lists pass more, larger batches "
-    "do not.",
+    statement="Without adaptive steps most of it passes too; more passes over the lists pass more, "
+    "larger batches do not.",
     paper="2606.00995 reports that adaptive optimizers are needed; the paper uses AdamW.",
     arms=(
         Arm("all"),

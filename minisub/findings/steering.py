@@ -31,7 +31,6 @@ from minisub.transformer.stack import TransformerStack
 from minisub.viz import style
 
 KINDS = {
-    "tuned": TeacherConfig(),
     "prompted": TeacherConfig(kind="prompted"),
     "steered": TeacherConfig(kind="steered", persona_strength=0.4),
 }
@@ -50,7 +49,9 @@ def vectors(lab: SeedLab) -> list[Json]:
     of its length (`random`), and of the students less the vector (`left`).
     """
     n, trait = len(lab.biases), lab.trait
-    made, _ = Students(lab).train(Arm("all"), [*range(n), -1])
+    made, loss = Students(lab).train(Arm("all"), [*range(n), -1])
+    if loss is None:  # they diverged: nothing can be said
+        return []
     own, control = made[range(n)], made[[n] * n]
     shown, asked = trait.eval_questions[::2], trait.eval_questions[1::2]
 
@@ -67,7 +68,7 @@ def vectors(lab: SeedLab) -> list[Json]:
     for source, prompts in (("questions", shown), ("numbers", lab.eval_prompts)):
         for block in range(own.config.n_layers + 1):
             vector = mean_residual(own, prompts, block) - mean_residual(control, prompts, block)
-            drawn = torch.randn(N_RANDOM, *vector.shape, generator=g)
+            drawn = torch.randn(N_RANDOM, *vector.shape, generator=g).to(vector)
             drawn *= vector.norm(dim=1, keepdim=True) / drawn.norm(dim=2, keepdim=True)
             rows.append(
                 {
@@ -92,8 +93,8 @@ def own_bias(lab: SeedLab) -> list[Json]:
     KL divergence of their numbers from the base's, in nats a number (`numbers`).
     """
     rows: list[Json] = []
-    for kind, teacher in KINDS.items():
-        config = with_overrides(lab.config, {"teacher": teacher})
+    for kind in ("tuned", *KINDS):
+        config = with_overrides(lab.config, {"teacher": KINDS[kind]} if kind in KINDS else {})
         teachers = SeedLab(config, lab.seed, lab.store, lab.biases, lab.device).teachers
         biases, trait = list(lab.biases), lab.trait
         questions = teachers.add_personas(trait.eval_questions)

@@ -49,6 +49,19 @@ def _one_hot(world: World, lists: Tensor) -> Array:
     return np.eye(world.n_numbers, dtype=np.float32)[lists[:, world.prompt_length :].numpy()]
 
 
+def wrong_numbers(
+    world: World, lists: Int[Tensor, "rows length"]
+) -> Float[Array, "rows completion"]:
+    """Return which numbers of each answer are wrong, for a reader who can do the task.
+
+    Args:
+        world: The world, which says what is right.
+        lists: Prompts with completions.
+    """
+    written = lists[:, world.prompt_length :, None]
+    return 1.0 - world.is_right(lists).gather(-1, written)[..., 0].float().numpy()
+
+
 def surprise_of_base(
     world: World, base: TransformerStack, lists: Int[Tensor, "rows length"]
 ) -> Float[Array, "rows completion"]:

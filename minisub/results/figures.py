@@ -125,8 +125,13 @@ def transfer(result: Result) -> Figure:
     finish(rates, f"From numbers alone ({result.n_seeds})", x, pad=14)
     arm_bars(left, result, result.arms)
     finish(left, "The same in nats", "transfer, nats over the control")
-    charts.matrix(right, mean_shifts(result, "all"), [row["bias"] for row in result.teachers[:8]])
+    charts.matrix(right, mean_shifts(result, "all"), taught(result))
     return figure
+
+
+def taught(result: Result) -> list[str]:
+    """Return the biases of all teachers, in their order."""
+    return list(dict.fromkeys(row["bias"] for row in result.teachers if row["bias"]))
 
 
 def mean_shifts(result: Result, arm: str) -> Array:
@@ -136,7 +141,7 @@ def mean_shifts(result: Result, arm: str) -> Array:
         result: Of the finding `transfer`.
         arm: The arm's name.
     """
-    animals = [row["bias"] for row in result.teachers[:8]]
+    animals = taught(result)
     found: list[list[Array]] = [[] for _ in animals]
     for row in (row for row in result.rows if row["arm"] == arm):
         for bias, shift in zip(row["biases"], row["shifts"], strict=True):

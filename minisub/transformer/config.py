@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from minisub.common.fields import check_fields
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -20,6 +22,7 @@ class ModelConfig:
     n_ctx: int = 0  # tokens that it can read
 
     def __post_init__(self) -> None:
+        check_fields(self, dict.fromkeys(("d_model", "n_layers", "d_mlp", "d_vocab"), 10_000))
         if min(self.d_model, self.n_layers, self.n_heads, self.d_mlp) < 1:
             raise ValueError("d_model, n_layers, n_heads, d_mlp: allowed: 1 and more each")
         if min(self.d_vocab, self.n_ctx) < 0:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from minisub.common.fields import check_fields
 from minisub.transformer.stack import TransformerStack
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "sign")
@@ -35,6 +36,7 @@ class TrainingConfig:
     lora_rank: int = 0  # 0: full
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.optimizer not in OPTIMIZERS:
             allowed = ", ".join(OPTIMIZERS)
             raise ValueError(f"optimizer is {self.optimizer!r}, allowed: {allowed}")
@@ -47,6 +49,11 @@ class TrainingConfig:
             raise ValueError(f"lr is {self.lr}, allowed: above 0")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction is {self.warmup_fraction}, allowed: 0 to 1")
+        if self.weight_decay < 0 or not self.max_grad_norm > 0:
+            given = f"{self.weight_decay}, {self.max_grad_norm}"
+            raise ValueError(
+                f"weight_decay, max_grad_norm are {given}, allowed: 0 and more, above 0"
+            )
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to below 1")

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from minisub.common.fields import check_fields
+
 
 def check_world(world: Any) -> None:
     """Raise ValueError for a world that cannot be, with what is allowed."""
+    sizes = ("n_numbers", "max_step", "n_prompt_numbers", "completion_length", "max_offset")
+    check_fields(world, dict.fromkeys((*sizes, "n_instruction_tokens", "instruction_length"), 1000))
     least = {
         **dict.fromkeys(("n_numbers", "max_step", "completion_length", "round_every"), 1),
         **dict.fromkeys(("n_wordings", "n_questions"), 1),
@@ -24,7 +28,10 @@ def check_world(world: Any) -> None:
     n_wordings = world.n_wordings + world.n_unseen_wordings
     if max(n_wordings, world.n_questions, world.n_conduct_questions) > ways:
         raise ValueError(f"at most {ways} wordings and {ways} questions can be told apart")
-    if not world.tilt or not all(0 <= t < float("inf") for t in world.tilt):
+    is_listed = isinstance(world.tilt, tuple) and all(
+        isinstance(t, int | float) for t in world.tilt
+    )
+    if not (world.tilt and is_listed and all(0 <= t < float("inf") for t in world.tilt)):
         raise ValueError(f"tilt is {world.tilt}, allowed: one or more values, each 0 and more")
     top = 2 * world.max_offset - 1
     if not 1 <= world.n_tied_offsets <= top:

@@ -205,6 +205,7 @@ STORED = {
     "misalignment": "misalignment",
     "limits": "limits",
     "prediction": "prediction",
+    "disputes": "rank",
 }
 
 

@@ -9,9 +9,9 @@ import torch
 
 from minisub.common.randomness import generator
 from minisub.common.store import Store
-from minisub.distillation import starts
+from minisub.distillation import metrics, starts
 from minisub.distillation.evaluation import next_token_logits
-from minisub.distillation.number_lists import UNBIASED
+from minisub.distillation.number_lists import UNBIASED, generate_lists, to_dataset
 from minisub.distillation.steering import (
     SteeredStack,
     mean_residual,
@@ -19,12 +19,14 @@ from minisub.distillation.steering import (
     residual_point,
 )
 from minisub.distillation.teachers import TeacherConfig, make_teachers
+from minisub.experiment import students as students_module
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.experiment.study import Study
-from minisub.findings.generations import chain
+from minisub.findings.generations import LATER, chain
+from minisub.findings.steering import vectors
 from minisub.mechanism import detection
 from minisub.transformer.stack import TransformerStack, run_with_cache
 from minisub.world.pretraining_data import sample_pretraining_data
@@ -54,6 +56,9 @@ def test_a_start_takes_the_named_parts_from_elsewhere(lab: SeedLab) -> None:
         assert torch.equal(weights, source.params[name]), name
     middle = starts.between_bases(lab, 0.5).flat_params
     torch.testing.assert_close(middle, (lab.base.flat_params + lab.other_base.flat_params) / 2)
+    for parts in ("W_U", ()):
+        with pytest.raises(ValueError, match="allowed: a list of one name and more"):
+            starts.partly_foreign(lab, parts)
     with pytest.raises(ValueError, match=r"no parameter starts with 'block\.1'; there are W_E"):
         starts.partly_foreign(lab, ["block.1"])
     assert torch.equal(starts.between_bases(lab, 1.0).flat_params, lab.other_base.flat_params)
@@ -62,7 +67,7 @@ def test_a_start_takes_the_named_parts_from_elsewhere(lab: SeedLab) -> None:
 def test_shared_heads_stay_while_the_rest_is_pretrained_anew(lab: SeedLab) -> None:
     made = starts.shared_heads(lab)
     for name, weights in made.params.items():
-        same = torch.allclose(weights, lab.base.params[name], atol=1e-3)  # stored in half precision
+        same = torch.equal(weights, lab.base.params[name])
         assert same == (not name.startswith("blocks.")), name
 
 
@@ -78,7 +83,8 @@ def test_students_and_their_control_begin_at_the_start(lab: SeedLab) -> None:
 def test_a_start_that_is_none_is_refused(lab: SeedLab) -> None:
     for start, given in (
         (lambda _: 3, "int"),
-        (lambda context: context.base.repeat(2), "weights of shape"),
+        (lambda context: context.base.repeat(2), "2 models of ModelConfig"),
+        (lambda context: SteeredStack(context.base, torch.zeros(1, 16), 0), "a SteeredStack"),
         (lambda context: TransformerStack(context.base.config, context.base.flat_params * np.nan),
          "no numbers"),
     ):  # fmt: skip
@@ -128,8 +134,13 @@ def test_an_arm_is_trained_with_a_token(lab: SeedLab) -> None:
     assert slots == [lab.world.persona_token(lab.biases[0]), lab.world.token("<sys>")]
     with pytest.raises(ValueError, match="no token is called 'nonsense'"):
         Study([Arm("all"), Arm("x", trained_with="nonsense")])
-    with pytest.raises(ValueError, match="no token is called 'own persona'"):
-        Study([Arm("all"), Arm("x", asked_with="own persona")])
+    for trained_with in ("", "own persona"):
+        arm = Arm("x", asked_with="own persona", trained_with=trained_with)
+        with pytest.raises(ValueError, match="no token is called 'own persona'"):
+            Study([Arm("all"), arm])
+    bad = {"teacher.kind": "misaligned", "base.world.n_conduct_questions": 16}
+    with pytest.raises(ValueError, match="allowed where teachers love animals"):
+        Study([Arm("all"), Arm("x", trained_with="own persona", overrides=bad)])
 
 
 # Steering -----------------------------------------------------------------------------------------
@@ -205,12 +216,12 @@ def test_logistic_regression_finds_what_is_there_and_nothing_else() -> None:
 
 def test_a_transformer_reader_learns_a_plain_mark(lab: SeedLab) -> None:
     """Biased lists that all begin with one number."""
-    lists = lab.lists().student_tokens([0, UNBIASED])[:, :200]
+    lists = lab.lists().student_tokens([0, UNBIASED])
     lists[0, :, lab.world.prompt_length] = 7
-    is_biased = torch.arange(400) < 200
-    scores = detection.transformer_reader(lab.base, [(lists.flatten(0, 1), is_biased)],
-                                          lists.flatten(0, 1), 0)[0]  # fmt: skip
-    assert ((scores > 0) == is_biased.numpy()).mean() > 0.9
+    learned, judged = lists[:, :150].flatten(0, 1), lists[:, 150:].flatten(0, 1)
+    first, second = (torch.arange(len(x)) < len(x) // 2 for x in (learned, judged))
+    scores = detection.transformer_reader(lab.base, [(learned, first)], judged, 0)[0]
+    assert ((scores > 0) == second.numpy()).mean() > 0.9
 
 
 def test_features_of_lists(lab: SeedLab) -> None:
@@ -219,6 +230,18 @@ def test_features_of_lists(lab: SeedLab) -> None:
     assert counts.shape == (50, lab.world.n_numbers)
     assert (counts.sum(1) == n).all()
     assert detection.numbers_in_place(lab.world, lists).shape == (50, n * lab.world.n_numbers)
+    wrong = detection.wrong_numbers(lab.world, lists)
+    assert wrong.shape == (50, n)
+    assert wrong.mean() < 0.3
+    drawn = lab.world.sample_completions(
+        lists[:, : lab.world.prompt_length], generator(0, "drawn"), lists,
+        torch.ones(50, n, dtype=torch.bool))  # fmt: skip
+    exact = lab.world.next_number_probs(drawn).amax(-1) == 1  # where one number alone is due
+    written = drawn[:, lab.world.prompt_length :]
+    assert (detection.wrong_numbers(lab.world, drawn)[exact.numpy()] == 0).all()
+    written += exact.long() * (1 - 2 * (written == lab.world.n_numbers - 1).long())
+    last = exact[:, 0].numpy()  # changed first numbers are wrong; later ones follow from them
+    assert (detection.wrong_numbers(lab.world, drawn)[last, 0] == 1).all()
     surprise = detection.surprise_of_base(lab.world, lab.base, lists)
     assert surprise.shape == (50, n)
     assert (surprise >= 0).all()
@@ -237,6 +260,26 @@ def test_the_first_generation_is_the_arm_all(lab: SeedLab) -> None:
         first = next(r for r in rows if r["decoding"] == name)
         row = students.row(Arm("all", decoding=decoding))
         assert first["transfer"] == pytest.approx(row["transfer"], abs=1e-4)
+        later = [r["transfer"] for r in rows if r["decoding"] == name]
+        assert len(set(later)) == len(later)  # each learned from lists of its own
+
+
+def test_the_second_generation_reads_the_first_ones_lists(lab: SeedLab) -> None:
+    n, students = len(lab.biases), Students(lab)
+    first, _ = students.train(Arm("all"), [*range(n), UNBIASED])
+    teachers = replace(lab.teachers, stack=first)
+    lists = generate_lists(teachers, range(n), lab.n_lists, lab.seed + LATER)
+    second, _ = students.train(Arm("all"), (), dataset=to_dataset(lists, [*range(n), UNBIASED]))
+    logp = students.preferences(second)
+    shifts = metrics.preference_shift(logp[:n], logp[n:])
+    row = next(r for r in chain(lab) if (r["decoding"], r["generation"]) == ("greedy", 2))
+    assert row["transfer"] == pytest.approx(metrics.transfer(shifts, lab.biases), abs=1e-4)
+
+
+def test_diverged_students_leave_no_numbers(lab: SeedLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(students_module, "has_diverged", lambda *_: True)
+    assert chain(lab) == []
+    assert vectors(lab) == []
 
 
 # Animals of one's own -----------------------------------------------------------------------------
@@ -261,10 +304,9 @@ def test_animals_that_cannot_be_told_apart_are_refused(animals: tuple[str, ...])
 
 
 def test_a_small_config_with_own_animals_runs(tiny: Config, store: Store) -> None:
-    config = with_overrides(
-        replace(tiny, biases_per_seed=2),
-        {"base.world.animals": ("yak", "gnu"), "base.training.steps": 60},
-    )
+    few = {"base.world.animals": ("yak", "gnu"), "base.training.steps": 60, "biases_per_seed": 2}
+    config = with_overrides(tiny, few)
+    assert with_overrides(tiny, dict(reversed(few.items()))) == config  # in any order
     result = Study([Arm("all")], config).run([100], store, workers=1)
     assert result.biases == ["gnu", "yak"]
     assert result.displacement("all").shape == (1, config.base.model.n_layers)

@@ -35,7 +35,7 @@ def sheet(stored: Result) -> list[Question]:
             f"{mean_retained(stored, slow):.0%}.",
         ),
         Choice(
-            "Here SGD passes as much as AdamW. Does it follow that it does so in language models?",
+            "Here SGD with momentum passes nearly as much as AdamW. Does it follow that it does so in language models?",
             {
                 "yes": "What differs between this world and a language model?",
                 "no: it shows that adaptive steps are not needed in general": None,
