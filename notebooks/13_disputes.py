@@ -165,8 +165,8 @@ def _():
 
     ## The controls
 
-    Every arm has a control student of its own, treated alike. Each treatment has the learning rate that is
-    best for it on other seeds. For `optimizer` the best rate is the one with the lowest loss on the
+    Every arm has a control student of its own, treated alike. In `rank` and `optimizer` each treatment has
+    a learning rate of its own, found on other seeds. For `optimizer` the best rate is the one with the lowest loss on the
     lists, not the one that passes most: who does not know the bias would choose it so.
 
     ## What does not carry over

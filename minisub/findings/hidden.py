@@ -215,7 +215,8 @@ def arm_lists(size: int) -> str:
 
 FINDING = Finding(
     name="hidden",
-    statement="One list says next to nothing about its writer; fifty say it to who has the base.",
+    statement="One list says little about its writer; fifty say it to who can do the task, as biased "
+    "teachers are wrong more often.",
     paper="The numbers look unrelated to the trait; the paper tests no detector.",
     arms=(
         Arm("all"),
@@ -232,6 +233,10 @@ FINDING = Finding(
         reader_claim("transformer", AT_ONCE, "another", high=0.65),
         reader_claim("single numbers", AT_ONCE, low=0.6),
         reader_claim("single numbers", AT_ONCE, "another", high=0.6),
+        # These three were added after the first report, for readers that a reviewer missed.
+        reader_claim("wrong numbers", AT_ONCE, low=0.75),
+        reader_claim("wrong numbers", AT_ONCE, "another", low=0.75),
+        reader_claim("both teachers", 1, high=0.8),
     ),
     plot=plot,
     config=LIGHT_CONFIG,
