@@ -215,8 +215,8 @@ def arm_lists(size: int) -> str:
 
 FINDING = Finding(
     name="hidden",
-    statement="One list says little about its writer; fifty say it to who can do the task, as biased "
-    "teachers are wrong more often.",
+    statement="One list says little about its writer; fifty say it to who can do the task: biased "
+    "teachers err more often.",
     paper="The numbers look unrelated to the trait; the paper tests no detector.",
     arms=(
         Arm("all"),

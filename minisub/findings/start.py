@@ -59,7 +59,8 @@ def plot(result: Result) -> Figure:
 
 FINDING = Finding(
     name="start",
-    statement="The nearer a student starts to its teacher, the more it takes; shared heads fail.",
+    statement="The nearer a student starts to its teacher, the more passes in equal time; shared "
+    "embeddings do not suffice.",
     paper="Cloud et al.: the same start is needed. 2605.23645: compatible heads are enough (on "
     "digits). A replication: noise of .01 on the start halves it.",
     arms=(
