@@ -5,7 +5,7 @@
 # minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "When does it fail?"
-# description = "Weak teachers, few lists, low rank: what weakens the transfer."
+# description = "Weak teachers, few lists, low rank: which of them weakens the transfer?"
 # [tool.minisub]
 # thumbnail = ["limits", "15 teacher steps, 9600 lists", "60 teacher steps, 1200 lists", "120 teacher steps", "rank 1", "SGD"]
 # ///
