@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from typing import Any, get_type_hints
 
-WORDS = {int: "whole numbers", float: "numbers", str: "text", bool: "True or False"}
+WORDS = {int: "whole numbers", float: "finite numbers", str: "text", bool: "True or False"}
 MOST = 10_000_000  # of anything that is counted: more fits into no laptop's memory
 
 

@@ -109,7 +109,7 @@ DEFAULTS: dict[type, Any] = {kind: kind() for kind in KINDS if kind is not Arm} 
         ({"n_numbers": "40"}, "n_numbers is '40', allowed: whole numbers"),
         ({"n_numbers": 40.0}, "n_numbers is 40.0, allowed: whole numbers"),
         ({"n_numbers": 10**6}, "n_numbers is 1000000, allowed: at most 1000"),
-        ({"persona_obeyed": float("nan")}, "persona_obeyed is nan, allowed: numbers"),
+        ({"persona_obeyed": float("nan")}, "persona_obeyed is nan, allowed: finite numbers"),
         ({"tilt": 3.0}, "tilt is 3.0, allowed: one or more values"),
         ({"animals": ["yak", "gnu"]}, r"animals are \['yak', 'gnu'\], allowed: a tuple of names"),
         ({"n_wordings": True}, "n_wordings is True, allowed: whole numbers"),
