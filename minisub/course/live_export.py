@@ -29,7 +29,7 @@ from minisub.course.export import (
 from minisub.course.live import SEEDS
 from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 
 BROWSER = PACKAGE / "course" / "browser"
 STAND_INS = ("torch", "scipy")  # which browsers get instead of the packages
@@ -107,7 +107,7 @@ def package_wheels() -> dict[str, bytes]:
 
 def page_configs() -> list[Config]:
     """Return the configurations of all pages that train."""
-    found = [Config(), *(FINDINGS[finding].config for finding, _ in PAGES.values())]
+    found = [Config(), *(every_finding()[finding].config for finding, _ in PAGES.values())]
     by_key = {str((c.base.as_dict(), c.teacher)): c for c in found}
     return list(by_key.values())
 

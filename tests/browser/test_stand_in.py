@@ -270,7 +270,7 @@ def test_minisubs_own_tests_pass_on_it(file: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("number", ["00", "03", "08", "09", "12"])
+@pytest.mark.parametrize("number", ["00", "03", "08", "09", "12", "13"])
 def test_a_page_runs_with_what_a_tab_has(number: str, tmp_path: Path) -> None:
     """The stand-in, no processes, no command line; page 09 asserts its own numbers."""
     [page] = (ROOT / "notebooks").glob(f"{number}_*.py")
