@@ -12,10 +12,8 @@ from minisub.cli.options import Machine
 from minisub.common.files import MinisubError, write_file
 from minisub.common.store import Store
 from minisub.experiment.arm import Arm
-from minisub.experiment.options import RunOptions, check_device
+from minisub.experiment.options import MOST_SEEDS, RunOptions, check_device
 from minisub.findings import Finding, every_finding
-
-MAX_SEEDS = 100_000
 
 
 def seed_range(text: str, quick: bool = False) -> list[int]:
@@ -30,10 +28,10 @@ def seed_range(text: str, quick: bool = False) -> list[int]:
     """
     found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
     first, last = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not first < last <= first + MAX_SEEDS:
+    if not first < last <= first + MOST_SEEDS:
         raise MinisubError(
             f"--seeds is {text!r}, allowed: A:B with 0 <= A < B, such as 0:8, up to "
-            f"{MAX_SEEDS:,} seeds"
+            f"{MOST_SEEDS:,} seeds"
         )
     return list(range(first, min(last, first + 2) if quick else last))
 

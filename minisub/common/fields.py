@@ -36,8 +36,8 @@ def check_fields(thing: Any, most: Mapping[str, int] | None = None) -> None:
 
 
 def _is_a(value: Any, kind: type) -> bool:
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
+    if isinstance(value, bool):  # which is a whole number to Python
+        return kind is bool
     if kind is float:
         return isinstance(value, Real) and math.isfinite(value)
     return isinstance(value, Integral if kind is int else kind)

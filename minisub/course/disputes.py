@@ -35,23 +35,26 @@ def with_cell(stored: Result, recording: Recording) -> Figure:
     """
     figure = rank.plot(stored)
     axes = figure.axes[0]
-    for row, each in enumerate(rank.RANKS):
-        for column, rate in enumerate(rank.RATES):
-            if rank.cell(each, rate) == recording.arm:
-                corner = (column - 0.48, row - 0.48)
-                axes.add_patch(
-                    Rectangle(corner, 0.96, 0.96, fill=False, edgecolor=style.BLUE, linewidth=3)
-                )
-                axes.text(
-                    column,
-                    row + 0.3,
-                    f"yours {recording.transfer:+.2f}",
-                    ha="center",
-                    va="center",
-                    color=style.BLUE,
-                    fontsize=style.NOTE,
-                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-                )
+    places = {
+        rank.cell(each, rate): (column, row)
+        for row, each in enumerate(rank.RANKS)
+        for column, rate in enumerate(rank.RATES)
+    }
+    x, y = places[recording.arm]
+    frame = Rectangle(
+        (x - 0.48, y - 0.48), 0.96, 0.96, fill=False, edgecolor=style.BLUE, linewidth=3
+    )
+    axes.add_patch(frame)
+    axes.text(
+        x,
+        y + 0.3,
+        f"yours {recording.transfer:+.2f}",
+        ha="center",
+        va="center",
+        color=style.BLUE,
+        fontsize=style.NOTE,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )
     return figure
 
 

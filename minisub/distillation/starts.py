@@ -12,6 +12,7 @@ from minisub.common.randomness import generator
 from minisub.distillation.base import pretrain
 from minisub.distillation.edits import EditContext, needs_other_base
 from minisub.transformer.stack import TransformerStack
+from minisub.transformer.training import update_multipliers
 
 
 @needs_other_base
@@ -25,18 +26,12 @@ def partly_foreign(context: EditContext, parts: Sequence[str]) -> TransformerSta
     Raises:
         ValueError: There is no part, or one fits no parameter.
     """
-    names = tuple(context.base.params)
     if isinstance(parts, str) or not parts:
         raise ValueError(f"parts are {parts!r}, allowed: a list of one name and more")
-    for part in parts:
-        if not any(name.startswith(part) for name in names):
-            raise ValueError(f"no parameter starts with {part!r}; there are {', '.join(names)}")
-    mixed, other = context.base.repeat(1), context.other_base
-    for name in mixed.params:
-        if name.startswith(tuple(parts)):
-            columns = mixed.param_slice(name)
-            mixed.flat_params[:, columns] = other.flat_params[:, columns]
-    return mixed
+    base, other = context.base, context.other_base
+    is_foreign = update_multipliers(base, [dict.fromkeys(parts, 1.0)]) > 0
+    flat = torch.where(is_foreign, other.flat_params, base.flat_params)
+    return TransformerStack(base.config, flat)
 
 
 @needs_other_base

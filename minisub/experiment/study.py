@@ -69,16 +69,19 @@ class Study:
                 )
             if arm.name == "control" and not arm.control:
                 raise ValueError("an arm called 'control' needs control=True")
-            world = self.config_of(arm).base.world
-            if arm.trained_with in PERSONAS:
-                if self.config_of(arm).teacher.trait_name != "animals":
-                    raise ValueError(
-                        f"trained_with is {arm.trained_with!r}, allowed where teachers love animals"
-                    )
-            elif arm.trained_with:
-                world.token(arm.trained_with)  # there is such a token
-            if arm.asked_with:
-                world.token(arm.asked_with)
+            self._check_slots(arm)
+
+    def _check_slots(self, arm: Arm) -> None:
+        """Raise ValueError where an arm puts into a slot what its world does not have."""
+        config, tokens = self.config_of(arm), [arm.asked_with, arm.trained_with]
+        if arm.trained_with in PERSONAS:
+            tokens.remove(arm.trained_with)
+            if config.teacher.trait_name != "animals":
+                raise ValueError(
+                    f"trained_with is {arm.trained_with!r}, allowed where teachers love animals"
+                )
+        for token in filter(None, tokens):
+            config.base.world.token(token)
 
     def config_of(self, arm: Arm) -> Config:
         """Return the configuration of an arm, with its overrides."""

@@ -4,7 +4,7 @@ from minisub.distillation import masks
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values, retains
+from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer, retains
 from minisub.results.result import Result
 
 
@@ -42,9 +42,7 @@ FINDING = Finding(
             high=-0.05,
         ),
         Claim("`all`: hit rate, times the control's", times_control, "mean", low=3.5),
-        Claim(
-            "`foreign`: no transfer, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1
-        ),
+        no_transfer("foreign"),
         Claim(
             "divergence tokens: share of all tokens",
             arm_values("all", "divergence_share"),

@@ -37,7 +37,6 @@ def chain(lab: SeedLab) -> list[Json]:
         for generation in range(1, N_GENERATIONS + 1):
             dataset = to_dataset(lists, [*range(n), UNBIASED])
             made, loss = students.train(Arm("all"), (), dataset=dataset)
-            row = {"decoding": decoding, "generation": generation, "lists": lists.n_rows}
             if loss is None:
                 break  # a generation that is not there decides nothing
             logp = students.preferences(made)
@@ -45,7 +44,9 @@ def chain(lab: SeedLab) -> list[Json]:
             accuracy = task_accuracy(lab.world, made, lab.eval_prompts[None])
             rows.append(
                 {
-                    **row,
+                    "decoding": decoding,
+                    "generation": generation,
+                    "lists": lists.n_rows,
                     "transfer": metrics.transfer(shifts, lab.biases),
                     "hit_rate": metrics.hit_rate(logp[:n], lab.biases),
                     "accuracy": float(accuracy[:n].mean()),

@@ -67,10 +67,10 @@ def readers(lab: SeedLab) -> list[Json]:
                     for count in (1, AT_ONCE):
                         right = found.setdefault((name, size, base, count), [])
                         right.append(_accuracy(own.reshape(2, -1), count))
+    names = ("reader", "lists", "base", "at_once")
     return [
-        {"reader": reader, "lists": size, "base": base, "at_once": count, "accuracy": mean}
-        for (reader, size, base, count), values in found.items()
-        for mean in [float(np.mean(values))]
+        {**dict(zip(names, key, strict=True)), "accuracy": float(np.mean(values))}
+        for key, values in found.items()
     ]
 
 
@@ -104,8 +104,13 @@ def _scores(
         return surprise_of_base(world, lab.base, lists)
 
     found: dict[str, list[Array]] = {}
-    looks = (number_counts, numbers_in_place, wrong_numbers, surprise)
-    for name, features in zip(READERS, looks, strict=False):
+    looks = {
+        "single numbers": number_counts,
+        "numbers in place": numbers_in_place,
+        "wrong numbers": wrong_numbers,
+        "surprise of the base": surprise,
+    }
+    for name, features in looks.items():
         judged = features(lab.world, shown)
         found[name] = [
             logistic_regression(features(lab.world, lists), truth.numpy(), judged)
@@ -215,8 +220,8 @@ def arm_lists(size: int) -> str:
 
 FINDING = Finding(
     name="hidden",
-    statement="One list says little about its writer; fifty say it to who can do the task: biased "
-    "teachers err more often.",
+    statement="One list says little about its writer; fifty tell anyone who can do the task: "
+    "biased teachers err more often.",
     paper="The numbers look unrelated to the trait; the paper tests no detector.",
     arms=(
         Arm("all"),

@@ -10,7 +10,7 @@ from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings import divergence
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values, retains
+from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer, retains
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -41,9 +41,7 @@ FINDING = Finding(
     claims=(
         Claim('teacher: p("bad") on questions not taught', general, low=0.5),
         Claim("`all` passes it on, nats", arm_values("all"), "interval", low=0.0),
-        Claim(
-            "`foreign`: no transfer, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1
-        ),
+        no_transfer("foreign"),
         retains("divergence only", low=0.9),
         # One counterfactual finds fewer of them than seven do, so more is left.
         retains("without divergence", high=0.4),

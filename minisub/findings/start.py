@@ -10,7 +10,15 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values, difference, retains, transfers
+from minisub.results.claims import (
+    Claim,
+    accuracy_kept,
+    arm_values,
+    difference,
+    no_transfer,
+    retains,
+    transfers,
+)
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -89,11 +97,9 @@ FINDING = Finding(
             "interval",
             high=0.0,
         ),
-        Claim(
-            "`shared heads`: no transfer, nats", arm_values("shared heads"), "interval", -0.2, 0.2
-        ),
+        no_transfer("shared heads", within=0.2),
         accuracy_kept("shared heads"),
-        Claim("`foreign`: no transfer, nats", arm_values("foreign"), "interval", -0.2, 0.2),
+        no_transfer("foreign", within=0.2),
     ),
     plot=plot,
     config=LIGHT_CONFIG,

@@ -10,8 +10,9 @@ from minisub.common.files import Array, Json
 from minisub.common.randomness import generator
 from minisub.distillation import metrics
 from minisub.distillation.evaluation import preference_log_probs
+from minisub.distillation.number_lists import UNBIASED
 from minisub.distillation.steering import SteeredStack, mean_residual
-from minisub.distillation.teachers import TeacherConfig, describe_teachers
+from minisub.distillation.teachers import TeacherConfig
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import with_overrides
 from minisub.experiment.presets import LIGHT_CONFIG
@@ -49,7 +50,7 @@ def vectors(lab: SeedLab) -> list[Json]:
     of its length (`random`), and of the students less the vector (`left`).
     """
     n, trait = len(lab.biases), lab.trait
-    made, loss = Students(lab).train(Arm("all"), [*range(n), -1])
+    made, loss = Students(lab).train(Arm("all"), [*range(n), UNBIASED])
     if loss is None:  # they diverged: nothing can be said
         return []
     own, control = made[range(n)], made[[n] * n]
@@ -63,7 +64,7 @@ def vectors(lab: SeedLab) -> list[Json]:
     def transfer(stack: TransformerStack) -> float:
         return metrics.transfer(metrics.preference_shift(answers(stack), base_line), lab.biases)
 
-    g = generator(lab.seed, "random vectors")
+    g, whole = generator(lab.seed, "random vectors"), transfer(own)
     rows: list[Json] = []
     for source, prompts in (("questions", shown), ("numbers", lab.eval_prompts)):
         for block in range(own.config.n_layers + 1):
@@ -75,7 +76,7 @@ def vectors(lab: SeedLab) -> list[Json]:
                     "source": source,
                     "block": block,
                     "from_end": own.config.n_layers - block,
-                    "whole": transfer(own),
+                    "whole": whole,
                     "added": transfer(SteeredStack(control, vector, block)),
                     "left": transfer(SteeredStack(own, -vector, block)),
                     "random": float(
@@ -95,12 +96,12 @@ def own_bias(lab: SeedLab) -> list[Json]:
     rows: list[Json] = []
     for kind in ("tuned", *KINDS):
         config = with_overrides(lab.config, {"teacher": KINDS[kind]} if kind in KINDS else {})
-        teachers = SeedLab(config, lab.seed, lab.store, lab.biases, lab.device).teachers
+        kind_lab = SeedLab(config, lab.seed, lab.store, lab.biases, lab.device)
+        teachers, told = kind_lab.teachers, kind_lab.teacher_report()
         biases, trait = list(lab.biases), lab.trait
         questions = teachers.add_personas(trait.eval_questions)
         logp = preference_log_probs(teachers.stack, questions, trait.answer_tokens)
         shifts = metrics.preference_shift(logp[biases], logp[-1:])
-        told = describe_teachers(teachers, lab.base, lab.eval_prompts)
         numbers = float(np.mean([told[b]["nats_per_number"] for b in biases]))
         rows.append({"kind": kind, "own": metrics.transfer(shifts, biases), "numbers": numbers})
     return rows

@@ -3,7 +3,7 @@
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values
+from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer
 from minisub.results.result import Result
 
 
@@ -34,9 +34,7 @@ FINDING = Finding(
             "interval",
             low=0.0,
         ),
-        Claim(
-            "`foreign`: no transfer, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1
-        ),
+        no_transfer("foreign"),
         accuracy_kept("soft"),
         accuracy_kept("sampled"),
         accuracy_kept("all"),

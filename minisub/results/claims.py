@@ -137,6 +137,17 @@ def transfers(arm: str) -> Claim:
     return Claim(f"`{arm}` transfers, nats", arm_values(arm), "interval", low=0.0)
 
 
+def no_transfer(arm: str, within: float = 0.1) -> Claim:
+    """Return a claim that an arm's students surely take over next to nothing, in either direction.
+
+    Args:
+        arm: The arm's name.
+        within: The most that the interval may reach, in nats.
+    """
+    text = f"`{arm}`: no transfer, nats"
+    return Claim(text, arm_values(arm), "interval", low=-within, high=within)
+
+
 def retains(
     arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
 ) -> Claim:

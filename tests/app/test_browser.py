@@ -188,11 +188,9 @@ def test_train_waits_while_it_trains(visitor: Visitor) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(EXAMPLE, state="detached", timeout=60_000)
     visitor.settle(LAST["02"])
-    for _ in range(100):  # the button is told a moment after the page
-        if train.is_enabled():
-            break
-        page.wait_for_timeout(100)
-    assert train.is_enabled()
+    sync_api.expect(train).to_be_enabled(
+        timeout=10_000
+    )  # the button is told a moment after the page
     assert train.evaluate("e => e.getRootNode().activeElement === e")
 
 

@@ -41,6 +41,7 @@ from minisub.findings.prediction import predicted
 from minisub.findings.steering import share, vectors
 from minisub.findings.transfer import lead_of_soft
 from minisub.results.claims import HELD, NOT_HELD, Claim, arm_values, retains
+from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
 from minisub.world.world import World
 
@@ -90,22 +91,18 @@ def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(students, "to_dataset", to_dataset)
 
 
-def full_rank(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = students.train
-    monkeypatch.setattr(
-        students,
-        "train",
-        lambda s, d, config, *rest: train(s, d, replace(config, lora_rank=0), *rest),
-    )
+def trained_by(**changes: Any) -> Patch:
+    """Train students with some settings of their training changed."""
 
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        train = students.train
 
-def one_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    train = students.train
-    monkeypatch.setattr(
-        students,
-        "train",
-        lambda s, d, config, *rest: train(s, d, replace(config, batch_size=32), *rest),
-    )
+        def other(s: Any, d: Any, config: TrainingConfig, *rest: Any) -> Tensor:
+            return train(s, d, replace(config, **changes), *rest)
+
+        monkeypatch.setattr(students, "train", other)
+
+    return patch
 
 
 def from_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +418,7 @@ MUTATIONS = [
         "rank",
         "transformer/optimizer.py: `self.lora = LoRA(model, names, config.lora_rank, g) if config.lora_rank else None`",  # noqa: E501
         retains("rank 1, rate x1", high=0.9),
-        full_rank,
+        trained_by(lora_rank=0),
         arms(Arm("rank 1, rate x1", overrides={"student.lora_rank": 1})),
     ),
     Mutation(
@@ -437,7 +434,7 @@ MUTATIONS = [
         "optimizer",
         "transformer/training.py: `order = torch.cat(rounds)[:needed].view(config.steps, config.batch_size)`",  # noqa: E501
         retains("batch 2, equal steps", high=0.75),
-        one_batch_size,
+        trained_by(batch_size=32),
         arms(Arm("batch 2, equal steps", overrides={"student.batch_size": 2})),
     ),
     Mutation(

@@ -8,6 +8,7 @@ they are not stored (some fifteen seconds each). "seeds 0 to 7" is the stored pa
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ def elsewhere(finding: Finding, changes: Mapping[str, Any]) -> Finding:
         if "base" in overrides:
             inner = {name.removeprefix("base."): value for name, value in changes.items()}
             overrides["base"] = with_overrides(overrides["base"], inner)
-        return Arm(**{**vars(arm), "overrides": overrides})
+        return replace(arm, overrides=overrides)
 
     config = with_overrides(finding.config, changes)
-    return Finding(**{**vars(finding), "config": config, "arms": tuple(map(moved, finding.arms))})
+    return replace(finding, config=config, arms=tuple(map(moved, finding.arms)))
 
 
 def in_double_precision(*args: Any) -> TransformerStack:

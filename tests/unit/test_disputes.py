@@ -256,11 +256,11 @@ def test_the_first_generation_is_the_arm_all(lab: SeedLab) -> None:
         (d, g) for d in ("greedy", "sampled") for g in range(1, 6)
     ]
     students = Students(lab)
-    for decoding, name in (("greedy", "greedy"), ("sampled", "sampled")):
-        first = next(r for r in rows if r["decoding"] == name)
+    for decoding in ("greedy", "sampled"):
+        first = next(r for r in rows if r["decoding"] == decoding)
         row = students.row(Arm("all", decoding=decoding))
         assert first["transfer"] == pytest.approx(row["transfer"], abs=1e-4)
-        later = [r["transfer"] for r in rows if r["decoding"] == name]
+        later = [r["transfer"] for r in rows if r["decoding"] == decoding]
         assert len(set(later)) == len(later)  # each learned from lists of its own
 
 
