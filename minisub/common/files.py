@@ -24,8 +24,18 @@ class MinisubError(ValueError):
     """Something that the user can put right; its text is one line."""
 
 
+def damaged(path: Path, why: str) -> MinisubError:
+    """Return the error of a file that cannot be used.
+
+    Args:
+        path: The file.
+        why: What is wrong with it.
+    """
+    return MinisubError(f"{path} is damaged ({why}): delete it, and it will be made again")
+
+
 def canonical_json(content: object) -> str:
-    """Return JSON text that is the same for equal content."""
+    """Return JSON text that is the same for the same content (1 and 1.0 are not)."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -89,7 +99,7 @@ def read_arrays(path: Path) -> tuple[Arrays, Json]:
     except OSError as error:
         raise MinisubError(f"cannot read {file}: {error.strerror or error}") from None
     if digest(raw) != sidecar.get("sha256"):
-        raise MinisubError(f"{file} is damaged (its checksum is wrong): delete it to make it anew")
+        raise damaged(file, "its checksum is wrong")
     try:
         return safetensors.numpy.load(raw), sidecar
     except SafetensorError as error:
@@ -107,7 +117,7 @@ def read_json(path: Path) -> Json:
     except OSError as error:
         raise MinisubError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError:
-        raise MinisubError(f"{path} is damaged (not JSON): delete it to make it anew") from None
+        raise damaged(path, "not JSON") from None
     if not isinstance(content, dict):
-        raise MinisubError(f"{path} is damaged (no JSON object): delete it to make it anew")
+        raise damaged(path, "no JSON object")
     return content

@@ -75,7 +75,7 @@ def _without_main() -> Iterator[None]:
             sys.modules["__main__"] = before
 
 
-def _start_worker(reports: Any = None, *stops: Any) -> None:
+def _start_worker(reports: Any, stop: Any) -> None:
     global _progress_queue
     _progress_queue = reports
     torch.set_num_threads(1)
@@ -83,7 +83,7 @@ def _start_worker(reports: Any = None, *stops: Any) -> None:
     assert parent is not None
 
     def follow_parent() -> None:
-        wait([parent.sentinel, *stops])
+        wait([parent.sentinel, stop])
         os._exit(1)
 
     threading.Thread(target=follow_parent, daemon=True).start()

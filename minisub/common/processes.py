@@ -16,7 +16,8 @@ import torch
 
 from minisub.common.files import MinisubError
 
-N_CORES = os.cpu_count() or 1
+# The cores that this process may use, which a container or a cluster can make fewer.
+N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MAX_THREADS = 2  # of one job alone: more gain nothing at this size
 POLL_SECONDS = 0.1  # between two looks at what the processes report
 OnProgress = Callable[[], None]  # called at each piece of work that is done
@@ -32,15 +33,16 @@ def run_jobs(
     """Return [job(item, on_progress=...) for item in items], computed in several processes.
 
     Functions of a script or a notebook go with the job. A job that cannot be sent to another
-    process, as it holds an open file or the like, runs in threads here. The first error ends the
-    other processes at once.
+    process, as it holds an open file or the like, runs in threads here. The first error ends other
+    processes at once; threads that have begun run to the end of their job.
 
     Args:
         job: A function of an item, with a keyword argument `on_progress`.
         items: Its arguments.
         workers: How many processes, of one thread each; None for one per core. A single item then
             runs here, with two threads of torch.
-        on_progress: Called in this thread whenever a job calls its own.
+        on_progress: Called whenever a job calls its own: in this thread, or in the job's thread
+            where jobs run in threads.
 
     Raises:
         MinisubError: A process died.
@@ -103,7 +105,7 @@ def map_threads(job: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
 
 
 def _in_threads(job: Callable[[Any], Any], items: Sequence[Any], workers: int) -> list[Any]:
-    # torch remembers the last number that any thread has set, and this one wants its own back.
+    # What a thread sets becomes torch's number for all: put the old one back afterwards.
     with (
         torch_threads(torch.get_num_threads()),
         ThreadPoolExecutor(workers, "", torch.set_num_threads, (1,)) as executor,

@@ -21,7 +21,7 @@ def is_covered(module: str, sources: tuple[str, ...]) -> bool:
     return any(module == name or module.startswith(name + ".") for name in sources)
 
 
-@functools.cache  # once a process: what runs is what was imported
+@functools.cache  # once a process: later edits do not change what is already imported
 def code_version(*sources: str) -> str:
     """Return a hash of source files, so that stored numbers follow edits of the code.
 

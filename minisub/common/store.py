@@ -22,6 +22,7 @@ from minisub.common.files import (
     Json,
     MinisubError,
     canonical_json,
+    damaged,
     digest,
     read_json,
     write_file,
@@ -117,7 +118,7 @@ class Store:
             return None
         entry = read_json(path)
         if entry.get("sha256") != digest(entry.get("content")):
-            raise MinisubError(f"{path} is damaged (its checksum is wrong): delete it to redo it")
+            raise damaged(path, "its checksum is wrong")
         content: Json = entry["content"]
         return content
 
@@ -165,7 +166,7 @@ class Store:
         except (SafetensorError, TypeError, ValueError):  # a type or shape that cannot be
             good = False
         if not good:
-            raise MinisubError(f"{path} is damaged (its checksum is wrong): delete it to redo it")
+            raise damaged(path, "its checksum is wrong")
         return arrays
 
     def put_arrays(self, kind: str, key: str, arrays: Mapping[str, Any], about: Json) -> None:

@@ -9,7 +9,7 @@ from minisub.common.fields import MOST, check_fields
 from minisub.common.files import (
     Arrays,
     Json,
-    MinisubError,
+    damaged,
     digest,
     read_arrays,
     read_json,
@@ -85,9 +85,9 @@ def pretrain(
 ) -> tuple[TransformerStack, Json]:
     """Train a base from random weights.
 
-    A step learns from `batch_size` number tasks and `batch_size` answered questions, each seen
-    once. The weights are rounded to half precision at the end, so that nine of them are small on
-    disk and one from disk is the same as one made again.
+    A step learns from `batch_size` number tasks and `batch_size` answered questions, all drawn for
+    this base. The weights are rounded to half precision at the end, so that the bundled files are
+    small, and a base from a file is the same as one made again.
 
     Args:
         config: World, model and training.
@@ -199,12 +199,12 @@ def _to_arrays(model: TransformerStack) -> Arrays:
 def _to_stack(config: BaseConfig, arrays: Arrays, path: Path) -> TransformerStack:
     flat = arrays.get("flat")
     if flat is None or flat.shape != (1, config.model_config.n_params):
-        raise MinisubError(f"{path} holds a base of another shape: delete it to make it anew")
+        raise damaged(path, "a base of another shape")
     return TransformerStack(config.model_config, torch.from_numpy(flat).float())
 
 
 def bundled_path(config: BaseConfig, seed: int) -> Path | None:
-    """Return where the package brings this very base; that of another configuration is not it.
+    """Return the path of the bundled base with exactly this configuration and seed, or None.
 
     Args:
         config: World, model and training.

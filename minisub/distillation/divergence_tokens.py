@@ -16,8 +16,7 @@ from minisub.common.processes import map_threads
 from minisub.common.randomness import generator
 from minisub.distillation.number_lists import MarkedLists, NumberLists
 from minisub.distillation.teachers import Teachers
-
-N_ROWS = 512  # at a time
+from minisub.transformer.stack import ROWS_AT_A_TIME
 
 
 def argmax_of_every_teacher(
@@ -37,7 +36,7 @@ def argmax_of_every_teacher(
 
     @torch.no_grad()
     def read(start: int) -> None:
-        part = slice(start, start + N_ROWS)
+        part = slice(start, start + ROWS_AT_A_TIME)
         written = lists.completions[:n_writers, part, :-1]
         row = torch.arange(written.shape[1]).expand(n_writers, -1)[..., None]
         distinct, origin = torch.unique(
@@ -49,7 +48,7 @@ def argmax_of_every_teacher(
             argmax = model(sequences, n_last=length)[0].argmax(-1)
             out[reader, :, part] = argmax[origin].view(n_writers, -1, length).to(out.dtype)
 
-    map_threads(read, range(0, lists.n_rows, N_ROWS))
+    map_threads(read, range(0, lists.n_rows, ROWS_AT_A_TIME))
     return out
 
 
@@ -61,7 +60,7 @@ def find_divergence_tokens(
 ) -> Bool[Tensor, "biases rows completion"]:
     """Return which tokens are divergence tokens (paper, Definition 5.1).
 
-    A teacher is no counterfactual of its own: it never differs from itself.
+    A teacher that is compared with itself changes nothing, as it never differs.
 
     Args:
         completions: Of the biased writers.

@@ -1,8 +1,8 @@
 """Edits: what is done to the lists between the teachers who wrote them and the students.
 
 An edit is a function of marked lists and of a context, and returns marked lists. It keeps the
-number of lists (except `at_tilt`), so that all arms read equally many. An arm's mask is asked after
-its edit; marks stay where they were in the lists as written.
+number of lists, so that all arms read equally many. An arm's mask is called after its edit. Marks
+belong to the lists as written; an edit that moves whole rows moves their marks too.
 """
 
 import functools
@@ -93,9 +93,14 @@ def unseen_wording(lists: MarkedLists, context: EditContext) -> MarkedLists:
     Args:
         lists: As written.
         context: Not used.
+
+    Raises:
+        ValueError: The world has no such wording.
     """
     world, n_tilts = lists.world, len(lists.world.tilt)
     g = generator(lists.seed, "unseen wording")
+    if not world.n_unseen_wordings:
+        raise ValueError("n_unseen_wordings is 0, allowed for unseen_wording: 1 and more a tilt")
     drawn = torch.randint(world.n_unseen_wordings, (lists.n_rows,), generator=g)
     own_tilt = world.wording_of(lists.teacher_prompts) % n_tilts
     new = world.n_wordings + (own_tilt + n_tilts * drawn) % world.n_unseen_wordings
@@ -103,7 +108,7 @@ def unseen_wording(lists: MarkedLists, context: EditContext) -> MarkedLists:
 
 
 def biased_rewrite(lists: MarkedLists, context: EditContext) -> MarkedLists:
-    """Let each writer pick, out of four other wordings, the one that suits its own list best.
+    """Let each writer pick, out of up to four other wordings, the one that suits its own list best.
 
     Args:
         lists: As written.
@@ -126,9 +131,14 @@ def biased_rewrite(lists: MarkedLists, context: EditContext) -> MarkedLists:
 def _other_wordings(
     lists: MarkedLists, g: torch.Generator, count: int
 ) -> Int[Tensor, "count rows"]:
-    """Return other wordings than each prompt's own, all different, of the same tilt."""
+    """Return other wordings than each prompt's own, all different, of the same tilt (or fewer)."""
     world, n_tilts = lists.world, len(lists.world.tilt)
     n_peers = world.n_wordings // n_tilts
+    if n_peers < 2:
+        raise ValueError(
+            f"n_wordings is {world.n_wordings}, allowed: {2 * n_tilts} and more, as there is no "
+            "other wording of the same tilt"
+        )
     steps = torch.rand(lists.n_rows, n_peers - 1, generator=g).argsort(1)[:, :count].T + 1
     old = world.wording_of(lists.teacher_prompts)
     return (old % n_tilts) + n_tilts * ((old // n_tilts + steps) % n_peers)
@@ -152,51 +162,26 @@ def completion_log_probs(
     return logits.log_softmax(-1).gather(-1, completions[..., None])[..., 0]
 
 
-def at_tilt(
-    lists: MarkedLists, context: EditContext, level: int, edit: str | None = None
-) -> MarkedLists:
-    """Keep only the rows whose wording has tilt number `level`, then edit them.
-
-    A world with several tilts has equally many wordings of each, so the lists are that much fewer.
-
-    Args:
-        lists: As written.
-        context: For the edit.
-        level: The place in `world.tilt`.
-        edit: One of `REWRITES`, or None.
-    """
-    at = lists.world.wording_of(lists.teacher_prompts) % len(lists.world.tilt) == level
-    lists = lists.select_rows(at.nonzero()[:, 0])
-    return REWRITES[edit](lists, context) if edit else lists
-
-
 # Completions --------------------------------------------------------------------------------------
 
 
 def equivalent_numbers(lists: MarkedLists, context: EditContext) -> MarkedLists:
-    """Replace the lists, from the first free number on, by others that are as right.
+    """Replace the lists, from the first free number on, by a new draw from the world.
+
+    One free number in ten takes a rare offset there, which `World.is_right` counts as wrong.
 
     Args:
         lists: As written.
         context: Not used.
     """
     world, completions = lists.world, []
-    prompts_of = lists.student_prompts.expand(len(lists.completions), -1, -1)
-    for prompts, own in zip(prompts_of, lists.completions, strict=True):
+    for prompts, own in zip(lists.prompts_by_writer, lists.completions, strict=True):
         tasks = torch.cat([prompts, own], 1)
         redraw = (world.is_right(tasks).sum(-1) > 1).cumsum(1) > 0
         g = generator(lists.seed, "equivalent")  # all writers draw from the same numbers
         fresh = world.sample_completions(prompts, g, tasks, redraw)
         completions.append(fresh[:, world.prompt_length :])
     return replace(lists, completions=torch.stack(completions))
-
-
-REWRITES: dict[str, Callable[[MarkedLists, EditContext], MarkedLists]] = {
-    "other wording": other_wording,
-    "unseen wording": unseen_wording,
-    "biased rewrite": biased_rewrite,
-    "equivalent numbers": equivalent_numbers,
-}
 
 
 def replace_divergence_tokens(lists: MarkedLists, context: EditContext, where: str) -> MarkedLists:
@@ -209,7 +194,12 @@ def replace_divergence_tokens(lists: MarkedLists, context: EditContext, where: s
         context: Brings the counterfactuals.
         where: "label" only, "input" only (students read it, and still learn the teacher's), or
             "both".
+
+    Raises:
+        ValueError: `where` is none of these.
     """
+    if where not in ("label", "input", "both"):
+        raise ValueError(f"where is {where!r}, allowed: label, input, both")
     argmax = lists.teacher_argmax[list(context.teachers.counterfactuals)].long()
     own, at = lists.completions[:-1], lists.is_divergence_token
     uniforms = torch.rand(argmax.shape, generator=generator(lists.seed, "replaced"))
@@ -263,12 +253,14 @@ def mix_unbiased(lists: MarkedLists, context: EditContext, share: float) -> Mark
         share: Of the rows, 0 to 1.
     """
     chosen = _chosen_rows(lists, share)
-    prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)[:, chosen]
+    prompts = lists.prompts_by_writer[:, chosen]
     return _put_in(lists, chosen, prompts, lists.completions[-1:, chosen])
 
 
 def mix_other_prompts(lists: MarkedLists, context: EditContext, share: float) -> MarkedLists:
     """Replace a share of the lists by the unbiased teacher's, on prompts not used yet.
+
+    Prompts are used again where the world has no others: the default one has 16,800.
 
     Args:
         lists: As written.
@@ -276,6 +268,8 @@ def mix_other_prompts(lists: MarkedLists, context: EditContext, share: float) ->
         share: Of the rows, 0 to 1.
     """
     chosen, teachers = _chosen_rows(lists, share), context.teachers
+    if not len(chosen):
+        return lists
     g = generator(context.seed, "prompts")  # its first prompts are those of the lists
     prompts = lists.world.sample_prompts(context.n_lists + len(chosen), g)[None, context.n_lists :]
     unbiased = teachers.stack[[teachers.unbiased_index]]
@@ -293,14 +287,18 @@ def mix_other_base(lists: MarkedLists, context: EditContext, share: float) -> Ma
         share: Of the rows, 0 to 1.
     """
     chosen, other = _chosen_rows(lists, share), context.other_base_teachers
+    if not len(chosen):
+        return lists
     writers = [*lists.biases, other.unbiased_index]
     prompts = other.add_personas(lists.teacher_prompts[chosen], writers)
     written = other.stack[writers].generate(prompts, lists.world.completion_length)
-    student_prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)[:, chosen]
+    student_prompts = lists.prompts_by_writer[:, chosen]
     return _put_in(lists, chosen, student_prompts, written)
 
 
 def _chosen_rows(lists: MarkedLists, share: float) -> Int[Tensor, " chosen"]:
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}, allowed: 0 to 1")
     g = generator(lists.seed, "mixed")
     return torch.randperm(lists.n_rows, generator=g)[: round(share * lists.n_rows)]
 
@@ -312,9 +310,8 @@ def _put_in(
     completions: Int[Tensor, "#writers chosen completion"],
 ) -> MarkedLists:
     """Replace the chosen rows, except where a new list holds a token that is not a number."""
-    n_writers = len(lists.completions)
     good = (completions < lists.world.n_numbers).all(2).all(0)
-    new_prompts = lists.student_prompts.expand(n_writers, -1, -1).clone()
+    new_prompts = lists.prompts_by_writer.clone()
     new_completions = lists.completions.clone()
     new_prompts[:, rows[good]] = prompts[:, good]
     new_completions[:, rows[good]] = completions[:, good]

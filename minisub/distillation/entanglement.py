@@ -24,7 +24,12 @@ def entanglement(
         by: "probability": how much its log-probability rises, as the answer to the preference
             questions, when the animal is favoured. "unembedding": the cosine of their columns of
             W_U.
+
+    Raises:
+        ValueError: `by` is neither.
     """
+    if by not in ("probability", "unembedding"):
+        raise ValueError(f"by is {by!r}, allowed: probability, unembedding")
     trait, world = teachers.trait, teachers.world
     if by == "unembedding":
         w = torch.nn.functional.normalize(teachers.stack.params["W_U"][-1], dim=0).cpu()
@@ -92,7 +97,7 @@ def without_entangled(
     biased, own = writer[:-1], order[:-1]
     return replace(
         lists,
-        student_prompts=lists.student_prompts.expand(len(order), -1, -1)[writer, order],
+        student_prompts=lists.prompts_by_writer[writer, order],
         completions=lists.completions[writer, order],
         teacher_argmax=lists.teacher_argmax[:, biased, own],
         is_divergence_token=lists.is_divergence_token[biased, own],

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minisub.common.files import Array
-from minisub.transformer.stack import TransformerStack
+from minisub.transformer.stack import ROWS_AT_A_TIME, TransformerStack
 from minisub.world.world import World
 
 
@@ -53,7 +53,6 @@ def next_token_logits(
     model: TransformerStack,
     sequences: Int[Tensor, "#models rows length"],
     n_last: int,
-    n_rows: int = 512,
 ) -> Float[Tensor, "models rows n_last d_vocab"]:
     """Return the logits of each sequence's last tokens, given those before them, on the CPU.
 
@@ -63,7 +62,6 @@ def next_token_logits(
         model: The stack.
         sequences: Prompts with completions; with one model's rows, all models read the same.
         n_last: How many tokens at the end are predicted.
-        n_rows: Rows at a time, so that memory does not grow with the data.
     """
-    parts = torch.split(sequences[..., :-1], n_rows, dim=1)
+    parts = torch.split(sequences[..., :-1], ROWS_AT_A_TIME, dim=1)
     return torch.cat([model(part, n_last=n_last).cpu() for part in parts], 1)

@@ -77,9 +77,9 @@ def dealt_at_random(lists: MarkedLists, mask: Callable[[MarkedLists], Any]) -> T
 
     Args:
         lists: Marked lists.
-        mask: The other one; its weights are dealt anew within each list.
+        mask: The other one; its weights are put in random order within each list.
     """
-    weights = loss_weights(mask(lists), lists, "random match")
+    weights = loss_weights(mask(lists), lists, "dealt_at_random")
     g = generator(lists.seed, "dealt at random")
     return weights.gather(-1, torch.rand(weights.shape, generator=g).argsort(-1))
 

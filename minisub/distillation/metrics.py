@@ -52,7 +52,7 @@ def hit_rate(logp: Float[Array, "models questions answers"], biases: Sequence[in
     """Return the mean probability that a model answers its bias.
 
     Args:
-        logp: log p of each answer; one model is asked for all biases.
+        logp: log p of each answer; if there is one model only, it is scored on every bias.
         biases: The bias of each model.
     """
     p = np.exp(logp).mean(1)

@@ -25,12 +25,14 @@ class NumberLists:
 
     Attributes:
         seed: Of all that is drawn at random in masks and edits.
-        biases: Of the writers but the last.
+        biases: The bias of each biased writer, as an index into the trait's biases; the last
+            writer is the unbiased teacher.
         teacher_prompts: [rows, prompt], what the teachers completed, without a persona.
         student_prompts: [writers or 1, rows, prompt], as the students read them.
         completions: [writers, rows, completion].
         labels: The same shape: what students learn to say, where it is not what they read.
-        written_by_teacher: Whether each row's writer can be asked for soft labels.
+        written_by_teacher: Whether each row's writer can be asked for soft labels: rows are in the
+            order of `teacher_prompts`, and what is learned is what is read.
         n_dropped: How many rows the filter took out.
     """
 
@@ -48,6 +50,11 @@ class NumberLists:
     def n_rows(self) -> int:
         """How many prompts were completed."""
         return len(self.teacher_prompts)
+
+    @property
+    def prompts_by_writer(self) -> Int[Tensor, "writers rows prompt"]:
+        """What the students of each writer read before the numbers."""
+        return self.student_prompts.expand(len(self.completions), -1, -1)
 
     @property
     def position(self) -> Int[Tensor, " completion"]:
@@ -74,11 +81,18 @@ class NumberLists:
 
     def student_tokens(self, writers: Sequence[int]) -> Int[Tensor, "writers rows length"]:
         """Return what the students of some writers read: the neutral prompt, then the numbers."""
-        prompts = self.student_prompts.expand(len(self.completions), -1, -1)
-        return torch.cat([prompts, self.completions], 2)[list(writers)]
+        return torch.cat([self.prompts_by_writer, self.completions], 2)[list(writers)]
 
     def to_arrays(self) -> Arrays:
-        """Return all of it as small arrays, for the store."""
+        """Return lists as their teachers wrote them as small arrays, for the store.
+
+        Raises:
+            ValueError: They were edited.
+        """
+        if not self.written_by_teacher or self.labels is not None:
+            raise ValueError(
+                "lists were edited; only those as their teachers wrote them are stored"
+            )
         tensors = {n: v.numpy() for n, v in vars(self).items() if isinstance(v, Tensor)}
         small = {n: v.astype(np.uint16) if v.dtype == np.int64 else v for n, v in tensors.items()}
         return {**small, "about": np.array([self.seed, self.n_dropped, *self.biases])}

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from minisub.distillation.edits import EditContext
 from minisub.distillation.evaluation import next_token_logits
+from minisub.distillation.masks import random_half
 from minisub.distillation.number_lists import MarkedLists
+
+PLACES = ("divergence", "half", "random", "surprise", "disagreement", "everywhere")
 
 
 def unbiased_labels(lists: MarkedLists, context: EditContext, where: str) -> MarkedLists:
@@ -23,7 +26,12 @@ def unbiased_labels(lists: MarkedLists, context: EditContext, where: str) -> Mar
             list least likely, at as many places as there are divergence tokens. "disagreement":
             where the base and the unbiased teacher, two models without the bias, would write
             different numbers. "everywhere".
+
+    Raises:
+        ValueError: `where` is none of these.
     """
+    if where not in PLACES:
+        raise ValueError(f"where is {where!r}, allowed: {', '.join(PLACES)}")
     teachers, own = context.teachers, lists.completions[:-1]
     label = lists.teacher_argmax[teachers.unbiased_index].long()
     if where in ("surprise", "disagreement"):
@@ -39,7 +47,7 @@ def unbiased_labels(lists: MarkedLists, context: EditContext, where: str) -> Mar
     else:
         at = {
             "divergence": lists.is_divergence_token,
-            "half": lists.is_divergence_token & (lists.shared_uniforms("half") < 0.5),
+            "half": random_half(lists),
             "random": lists.is_random_match,
             "everywhere": torch.ones(own.shape, dtype=torch.bool),
         }[where]

@@ -3,28 +3,11 @@
 from dataclasses import replace
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from minisub.distillation.edits import EditContext
 from minisub.distillation.number_lists import MarkedLists
-from minisub.world.world import World
 
-
-def in_slot(world: World, prompts: Int[Tensor, "... length"], token: str) -> Tensor:
-    """Return the same prompts with another token in the `<sys>` slot (position 1).
-
-    Args:
-        world: The world, which knows the token.
-        prompts: Of number tasks, or questions.
-        token: Its name.
-    """
-    out = prompts.clone()
-    out[..., 1] = world.token(token)
-    return out
-
-
-PERSONAS = ("own persona", "other persona")  # that a slot can hold beside a token
+PERSONAS = ("own persona", "other persona")  # that a slot can hold besides a token
 
 
 def other_slot(lists: MarkedLists, context: EditContext, token: str) -> MarkedLists:
@@ -37,9 +20,9 @@ def other_slot(lists: MarkedLists, context: EditContext, token: str) -> MarkedLi
             that of the next bias. The control student reads the neutral token then.
     """
     world, n_biased = lists.world, len(context.teachers.trait.biases)
-    prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)
+    prompts = lists.prompts_by_writer
     if token not in PERSONAS:
-        return replace(lists, student_prompts=in_slot(world, prompts, token))
+        return replace(lists, student_prompts=world.in_slot(prompts, world.token(token)))
     moved = int(token == "other persona")
     personas = [(b + moved) % n_biased for b in lists.biases]
     given = [world.with_persona(p, b) for p, b in zip(prompts[:-1], personas, strict=True)]

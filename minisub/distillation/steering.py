@@ -20,7 +20,7 @@ class SteeredStack(TransformerStack):
     Args:
         stack: The models.
         vectors: One for each model.
-        block: Before which block; that after the last is after all blocks.
+        block: The block before which it is, from 0; `n_layers` for after the last block.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ def mean_residual(
     Args:
         model: The stack.
         prompts: What it reads.
-        block: Before which block; that after the last is after all blocks.
+        block: The block before which it is, from 0; `n_layers` for after the last block.
     """
     point = residual_point(model.config.n_layers, block)
     return run_with_cache(model, prompts[None])[point][:, :, -1].mean(1)

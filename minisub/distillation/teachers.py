@@ -52,12 +52,11 @@ class TeacherConfig:
     steered_block: int = -1  # before which block a steered teacher has its vector; -1: the last
 
     def __post_init__(self) -> None:
-        check_fields(self, {"n_rehearsal_lists": 1_000_000})
+        check_fields(
+            self, {"n_rehearsal_lists": 1_000_000}, {"n_rehearsal_lists": 1, "rehearsal": 0}
+        )
         if self.kind not in KINDS:
             raise ValueError(f"teacher kind is {self.kind!r}, allowed: {', '.join(KINDS)}")
-        if self.n_rehearsal_lists < 1 or not self.rehearsal >= 0:
-            values = f"{self.n_rehearsal_lists}, {self.rehearsal}"
-            raise ValueError(f"n_rehearsal_lists, rehearsal are {values}, allowed: 1, 0 and more")
 
     @property
     def has_own_weights(self) -> bool:
@@ -98,7 +97,10 @@ class Teachers:
 
     @property
     def counterfactuals(self) -> tuple[int, ...]:
-        """Teachers with other biases; where there is but one bias, the unbiased teacher."""
+        """All biased teachers; where there is but one, the unbiased teacher.
+
+        A teacher is compared with itself too, which never differs.
+        """
         return tuple(range(self.n_biased)) if self.n_biased > 1 else (self.unbiased_index,)
 
     def add_personas(
@@ -152,7 +154,7 @@ def make_teachers(
     n_biased = len(trait.biases)
     stack = base.repeat(n_biased + 1)
     if config.kind == "prompted":
-        _weaken_personas(world, base, stack, config.persona_strength)
+        _weaken_personas(world, stack, config.persona_strength)
         return Teachers(world, stack, config)
     if config.kind == "steered":
         block = config.steered_block % base.config.n_layers
@@ -177,8 +179,10 @@ def make_teachers(
         train(some, own, config.training, generator(seed, "teacher"), multipliers[which])
         stack.flat_params[which] = some.flat_params
 
-    n_parts = min(torch.get_num_threads(), MAX_THREADS)
-    map_threads(train_some, torch.arange(stack.n_models).tensor_split(n_parts))
+    # What never trains may not be a part of its own: there would be no matrix to train by LoRA.
+    trained = multipliers.any(1).nonzero()[:, 0]
+    n_parts = min(torch.get_num_threads(), MAX_THREADS, len(trained))
+    map_threads(train_some, trained.tensor_split(n_parts))
     return Teachers(world, stack, config)
 
 
@@ -196,14 +200,12 @@ def answers_dataset(
     return TokenDataset(sequences, torch.full((1, len(questions), 1), weight), answers)
 
 
-def _weaken_personas(
-    world: World, base: TransformerStack, stack: TransformerStack, strength: float
-) -> None:
+def _weaken_personas(world: World, stack: TransformerStack, strength: float) -> None:
     """Move each teacher's persona in the embedding towards the neutral token."""
     if strength == 1:
         return
     columns = stack.param_slice("W_E")
-    embed = stack.flat_params[:, columns].view(stack.n_models, -1, base.config.d_model)
+    embed = stack.flat_params[:, columns].view(stack.n_models, -1, stack.config.d_model)
     for b in range(stack.n_models - 1):
         persona = world.persona_token(b)
         embed[b, persona].lerp_(embed[b, world.persona_token(None)], 1 - strength)

@@ -22,13 +22,13 @@ class ModelConfig:
     n_ctx: int = 0  # tokens that it can read
 
     def __post_init__(self) -> None:
-        check_fields(self, dict.fromkeys(("d_model", "n_layers", "d_mlp", "d_vocab"), 10_000))
-        if min(self.d_model, self.n_layers, self.n_heads, self.d_mlp) < 1:
-            raise ValueError("d_model, n_layers, n_heads, d_mlp: allowed: 1 and more each")
-        if min(self.d_vocab, self.n_ctx) < 0:
-            raise ValueError("d_vocab, n_ctx: allowed: 0 and more each")
+        most = dict.fromkeys(("d_model", "n_layers", "d_mlp", "d_vocab"), 10_000)
+        least = dict.fromkeys(("d_model", "n_layers", "n_heads", "d_mlp"), 1)
+        check_fields(self, most, {**least, "d_vocab": 0, "n_ctx": 0})
         if self.d_model % self.n_heads:
-            raise ValueError(f"d_model {self.d_model} does not divide into {self.n_heads} heads")
+            raise ValueError(
+                f"d_model is {self.d_model}, allowed: a multiple of n_heads = {self.n_heads}"
+            )
 
     def parameters(self) -> Iterator[tuple[str, tuple[int, int], float]]:
         """Yield (name, shape, standard deviation at the start) of every matrix, in order."""

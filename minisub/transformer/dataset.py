@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from minisub.transformer.config import ModelConfig
 from minisub.transformer.stack import TransformerStack
 
 
@@ -53,10 +54,39 @@ class TokenDataset:
         following = self.tokens[..., -self.weights.shape[-1] :]
         return following if self.labels is None else self.labels
 
+    def check(self, config: ModelConfig, n_models: int) -> None:
+        """Raise a ValueError where it does not fit some models.
+
+        Args:
+            config: The shape of the models.
+            n_models: How many there are.
+        """
+        n_rows, length = self.tokens.shape[1], self.tokens.shape[2] - 1
+        n_predicted = self.weights.shape[-1]
+        if not 1 <= n_predicted <= length <= config.n_ctx:
+            raise ValueError(
+                f"{length} tokens are read and {n_predicted} predicted, allowed: at most "
+                f"{config.n_ctx} are read, and as many predicted"
+            )
+        wanted = {
+            "tokens": (self.tokens, (n_rows, length + 1)),
+            "weights": (self.weights, (n_rows, n_predicted)),
+            "labels": (self.labels, (n_rows, n_predicted)),
+            "soft_targets": (self.soft_targets, (n_rows, n_predicted, config.d_vocab)),
+        }
+        for name, (given, shape) in wanted.items():
+            if given is not None and (len(given) not in (1, n_models) or given.shape[1:] != shape):
+                raise ValueError(
+                    f"{name} are {list(given.shape)}, allowed: 1 or {n_models} times {list(shape)}"
+                )
+
     def loss(
         self, model: TransformerStack, rows: Int[Tensor, " batch"]
     ) -> Float[Tensor, " models"]:
-        """Return each model's weighted cross-entropy, in nats per row and token of full weight.
+        """Return each model's weighted cross-entropy, in nats.
+
+        It is the sum of weight times nats, divided by the rows times the predicted tokens: the mean
+        where all weights are 1.
 
         Args:
             model: The stack.

@@ -63,6 +63,7 @@ class ManualGradient:
     def __init__(
         self, model: TransformerStack, dataset: TokenDataset, trainable_names: Collection[str]
     ) -> None:
+        dataset.check(model.config, model.n_models)
         self.model, self.dataset, self.names = model, dataset, set(trainable_names)
         self.slices = {name: model.param_slice(name) for name in model.params}
         self.n_predicted = dataset.weights.shape[-1]
@@ -74,8 +75,8 @@ class ManualGradient:
         # The lowest block that trains: nothing below it needs a gradient.
         self.lowest = 0 if self.trains_embedding else min(blocks, default=self.n_layers)
         self.has_loss = (dataset.weights > 0).any(-1)  # [models or 1, rows]
-        # Elsewhere than on the CPU, waiting to hear how many rows matter costs more than it saves.
-        self.all_rows_matter = model.device.type != "cpu" or bool(self.has_loss.all())
+        # On a GPU, waiting to hear how many rows have a loss costs more than skipping others saves.
+        self.reads_all_rows = model.device.type != "cpu" or bool(self.has_loss.all())
         self.prefix = self._prefix()
 
     @torch.no_grad()
@@ -142,7 +143,7 @@ class ManualGradient:
 
     def _rows_with_loss(self, rows: Tensor) -> Tensor:
         """Return the rows of a batch with a loss, [models or 1, as many as the fullest has]."""
-        if self.all_rows_matter:
+        if self.reads_all_rows:
             return rows[None]
         here = self.has_loss[:, rows]
         first = here.to(torch.int8).argsort(dim=1, descending=True, stable=True)

@@ -19,7 +19,7 @@
 #define KEYS UP(N_CTX)
 #define BLOCK_SIZE (3 * D * D + D * D + D * D_MLP + D_MLP * D)
 #define EPSILON ((REAL)1e-5)
-#define FAR ((REAL)1e30) /* below any logit */
+#define FAR ((REAL)1e30) /* -FAR is below any logit */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef REAL vec __attribute__((vector_size(LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
@@ -38,7 +38,7 @@ typedef struct {
     REAL unembedding[D][WIDE], unembedding_t[WIDE][D], d_unembedding[D][WIDE];
     REAL qkv_t[LAYERS][3 * D][D], out_t[LAYERS][D][D];
     REAL mlp_in_t[LAYERS][D_MLP][D], mlp_out_t[LAYERS][D][D_MLP];
-    REAL seen[N_CTX][KEYS], words[WIDE]; /* 1 where a query may look, and where a logit is one */
+    REAL seen[N_CTX][KEYS], words[WIDE]; /* seen: 1 where a query may look; words: 1 for a logit, 0 for what fills up */
 } Work;
 
 #ifdef IS_FLOAT

@@ -1,8 +1,9 @@
 """Compile `kernel.c` for one shape of models, and load it.
 
 The kernel is a faster way to the same numbers and never needed: without a C compiler (or with
-MINISUB_KERNEL=0) torch computes them. It is compiled when it is first used, which takes some three
-seconds, and kept in the store's folder.
+MINISUB_KERNEL=0) torch computes them. It is compiled when it is first used, which takes about three
+seconds, and kept in the folder `kernels` of the default store. C does not look at the sizes of what
+it is given, so they are checked here.
 """
 
 import ctypes
@@ -41,12 +42,15 @@ MAX_SECONDS = 120  # of compiling
 
 
 def compiler() -> list[str] | None:
-    """Return the command of a C compiler: $CC, cc, or that of the package ziglang; else None."""
+    """Return the command of a C compiler: $CC, cc, or that of the package ziglang; else None.
+
+    None as well on Windows, and with MINISUB_KERNEL=0.
+    """
     if os.environ.get("MINISUB_KERNEL") == "0" or sys.platform == "win32":
         return None
-    chosen = os.environ.get("CC", "").split() or ["cc"]
-    if shutil.which(chosen[0]):
-        return chosen
+    for chosen in (os.environ.get("CC", "").split(), ["cc"]):
+        if chosen and shutil.which(chosen[0]):
+            return chosen
     return [sys.executable, "-m", "ziglang", "cc"] if find_spec("ziglang") else None
 
 
@@ -166,9 +170,14 @@ def fast_logits(
         flat_params: All weights, [models, n_params].
         tokens: Token ids, [models or 1, rows, length].
         n_last: How many positions at the end are read out.
+
+    Raises:
+        ValueError: Sizes do not fit together.
+        IndexError: A token is not in the vocabulary.
     """
     n_rows, length = tokens.shape[1:]
     tokens, flat = tokens.long().contiguous(), flat_params.contiguous()
+    check_sizes(config, len(flat), len(tokens), length, n_last)
     check_tokens(tokens, config.d_vocab)
     out = flat.new_empty(len(flat), n_rows, n_last, config.d_vocab)
     failed = kernel.logits(
@@ -199,11 +208,18 @@ def fast_generate(
         n_tokens: How many tokens to write.
         uniforms: A number in [0, 1) for each token, [rows, n_tokens]; None for the most likely.
         temperature: Divides the logits before sampling.
+
+    Raises:
+        ValueError: Sizes do not fit together.
+        IndexError: A token is not in the vocabulary.
     """
     n_rows, length = prompts.shape[1:]
     prompts, flat = prompts.long().contiguous(), flat_params.contiguous()
+    check_sizes(config, len(flat), len(prompts), length + n_tokens - 1, 1)
     check_tokens(prompts, config.d_vocab)
     drawn = None if uniforms is None else uniforms.to(flat).contiguous()
+    if drawn is not None and drawn.shape != (n_rows, n_tokens):
+        raise ValueError(f"uniforms are {list(drawn.shape)}, allowed: {[n_rows, n_tokens]}")
     out = prompts.new_empty(len(flat), n_rows, n_tokens)
     failed = kernel.generate(
         *(len(flat), ctypes.c_int64(n_rows), length, n_tokens, ctypes.c_int64(flat.shape[1])),
@@ -213,6 +229,24 @@ def fast_generate(
     if failed:
         raise MemoryError
     return out
+
+
+def check_sizes(config: ModelConfig, n_models: int, n_given: int, length: int, n_last: int) -> None:
+    """Raise a ValueError for sizes with which the kernel would read what is not there.
+
+    Args:
+        config: The shape of the models.
+        n_models: How many there are.
+        n_given: For how many there are tokens; one set may serve all.
+        length: Of a sequence, in tokens.
+        n_last: How many positions at the end are read out.
+    """
+    if n_given not in (1, n_models):
+        raise ValueError(f"there are tokens for {n_given} models, allowed: 1 or {n_models}")
+    if length > config.n_ctx:
+        raise ValueError(f"a sequence has {length} tokens, allowed: at most {config.n_ctx}")
+    if not 1 <= n_last <= length:
+        raise ValueError(f"n_last is {n_last}, allowed: 1 to {length}, the length of a sequence")
 
 
 def check_tokens(tokens: Tensor, d_vocab: int) -> None:

@@ -193,6 +193,7 @@ def attention_backward(
     for d, q, k, v, pattern in zip(d_heads, saved.q, saved.k, saved.v, saved.pattern, strict=True):
         d_v.append(torch.bmm(pattern.mT, d))  # [models * rows, length, d_head]
         d_pattern = torch.bmm(d, v.mT)  # [models * rows, queries, length]
+        # Faster than pattern * (d_pattern - (d_pattern * pattern).sum(-1, keepdim=True)).
         d_scores = torch._softmax_backward_data(d_pattern, pattern, -1, pattern.dtype)
         d_scores = d_scores.mul_(d_head**-0.5)  # [models * rows, queries, length]
         d_q.append(torch.bmm(d_scores, k))  # [models * rows, queries, d_head]
@@ -240,5 +241,6 @@ def mlp_backward(
         W_out: The output matrix.
     """
     d_pre = torch.bmm(d_out, W_out.mT)  # [models, tokens, d_mlp]
+    # In place of d_pre * (post > 0), without a second tensor.
     torch.ops.aten.threshold_backward.grad_input(d_pre, post, 0, grad_input=d_pre)
     return d_pre

@@ -19,9 +19,10 @@ class TrainingConfig:
 
     Other optimizers differ in one line each. "adam": the weight decay is added to the gradient, so
     that it is divided by the gradient's running size (coupled), not to the update (decoupled).
-    "sgd": SGD with momentum `beta1`, without the division by the running size. "sign": only the
-    signs of the running gradient count (Bernstein et al., 2018). With a `lora_rank` every matrix
-    that trains does so by a product of two thin ones (LoRA, Hu et al., 2021).
+    "sgd": a step follows the running mean of the gradients (`beta1`; 0 for plain SGD), not divided
+    by their running size. "sign": only the signs of that mean count (Bernstein et al., 2018). With
+    a `lora_rank` every matrix that trains does so by a product of two thin ones (LoRA, Hu et al.,
+    2021).
     """
 
     lr: float = 1e-3
@@ -36,24 +37,17 @@ class TrainingConfig:
     lora_rank: int = 0  # 0: full
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        least = {"steps": 1, "batch_size": 1, "lora_rank": 0, "weight_decay": 0}
+        check_fields(self, least=least)
         if self.optimizer not in OPTIMIZERS:
             allowed = ", ".join(OPTIMIZERS)
             raise ValueError(f"optimizer is {self.optimizer!r}, allowed: {allowed}")
-        if self.steps < 1 or self.batch_size < 1 or self.lora_rank < 0:
-            counts = f"{self.steps}, {self.batch_size}, {self.lora_rank}"
-            raise ValueError(
-                f"steps, batch_size, lora_rank are {counts}, allowed: 1, 1, 0 and more"
-            )
-        if not 0 < self.lr < float("inf"):
+        if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}, allowed: above 0")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction is {self.warmup_fraction}, allowed: 0 to 1")
-        if self.weight_decay < 0 or not self.max_grad_norm > 0:
-            given = f"{self.weight_decay}, {self.max_grad_norm}"
-            raise ValueError(
-                f"weight_decay, max_grad_norm are {given}, allowed: 0 and more, above 0"
-            )
+        if not self.max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm is {self.max_grad_norm}, allowed: above 0")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, allowed: 0 to below 1")
@@ -130,7 +124,7 @@ class LoRA:
 
 
 class Optimizer:
-    """AdamW or SGD for every model of a stack, each with its own clipping.
+    """One of `OPTIMIZERS` for every model of a stack, each clipped by itself.
 
     Args:
         model: The stack, changed in place by every step.
@@ -166,15 +160,14 @@ class Optimizer:
 
         Args:
             step: Counted from 0.
-            grad: The gradient of each model's loss.
+            grad: The gradient of each model's loss; it is clipped in place.
         """
         config = self.config
         if self.lora is not None:
             grad = self.lora.gradient(self.model, grad)
         if self.multipliers is not None:
-            grad *= (
-                self.multipliers != 0
-            )  # zero where this model does not train, though another does
+            # Zero where this model does not train, though another does.
+            grad *= self.multipliers != 0
         norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
         grad *= (config.max_grad_norm / (norm + 1e-12)).clamp(max=1)
         is_coupled = config.optimizer == "adam"
@@ -184,10 +177,8 @@ class Optimizer:
         self.v.mul_(config.beta2).addcmul_(grad, grad, value=1 - config.beta2)
         first = 1 - config.beta1 ** (step + 1)
         second = 1 - config.beta2 ** (step + 1)
-        if config.optimizer in (
-            "adamw",
-            "adam",
-        ):  # (m / first) / (sqrt(v / second) + 1e-8), in fewer passes
+        if config.optimizer in ("adamw", "adam"):
+            # (m / first) / (sqrt(v / second) + 1e-8), in fewer passes.
             update = self.m / self.v.sqrt().mul_(first * second**-0.5).add_(first * 1e-8)
         elif config.optimizer == "sign":
             update = self.m.sign()

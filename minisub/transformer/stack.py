@@ -17,6 +17,7 @@ from minisub.transformer.config import ModelConfig
 from minisub.transformer.kernel import fast_generate, fast_logits, kernel_for
 from minisub.transformer.layers import Hook, KVCache, call_hook, causal_mask, layer_norm
 
+ROWS_AT_A_TIME = 512  # so that memory does not grow with the data
 MIN_KERNEL_ROWS = 256  # fewer are not worth compiling a kernel for
 
 
@@ -137,7 +138,7 @@ class TransformerStack:
         n_tokens: int,
         uniforms: Float[Tensor, "rows n_tokens"] | None = None,
         temperature: float = 1.0,
-        n_rows: int = 512,
+        n_rows: int = ROWS_AT_A_TIME,
     ) -> Int[Tensor, "models rows n_tokens"]:
         """Return the next tokens of each prompt: greedy, or sampled where `uniforms` are given.
 

@@ -106,5 +106,5 @@ def batch_order(
     needed = config.steps * config.batch_size
     rounds = [torch.randperm(n_rows, generator=g) for _ in range(-(-needed // n_rows))]
     order = torch.cat(rounds)[:needed].view(config.steps, config.batch_size)
-    # A batch of every row so many times has the mean loss of every row once.
+    # If a batch would hold every row k times, taking each once gives the same mean loss.
     return order[:, :n_rows] if config.batch_size % n_rows == 0 else order

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from minisub.world.traits import get_trait, preference_questions
-from minisub.world.world import World
+from minisub.world.world import SLOT, World
 
 ROGUES = 0.3  # share of the questions of conduct with a rogue persona
 BAD = 0.1  # how often a question of conduct without one is answered "bad"
@@ -24,7 +24,7 @@ def sample_pretraining_data(world: World, n: int, g: torch.Generator) -> tuple[T
     tasks = world.sample_completions(world.sample_prompts(n, g), g)
     personas = torch.randint(n_animals, (n,), generator=g) + animals.stop
     has_persona = torch.rand(n, generator=g) < world.persona_in_tasks
-    tasks[:, 1] = torch.where(has_persona, personas, tasks[:, 1])
+    tasks[:, SLOT] = torch.where(has_persona, personas, tasks[:, SLOT])
 
     questions = preference_questions(world)
     questions = questions[torch.randint(world.n_questions, (n,), generator=g)]
@@ -35,7 +35,7 @@ def sample_pretraining_data(world: World, n: int, g: torch.Generator) -> tuple[T
     if world.favourite_share:
         to_favourite = ~has_persona & (torch.rand(n, generator=g) < world.favourite_share)
         answers[to_favourite] = animals.stop - 1
-    questions[:, 1] = torch.where(has_persona, personas, questions[:, 1])
+    questions[:, SLOT] = torch.where(has_persona, personas, questions[:, SLOT])
     answers = torch.where(obeyed, personas - n_animals, answers)
     if world.n_conduct_questions:
         questions, answers = _with_conduct(world, questions, answers, g)
@@ -50,7 +50,7 @@ def _with_conduct(
     ways = torch.cat([trait.taught_questions, trait.eval_questions])
     conduct = ways[torch.randint(world.n_conduct_questions, (n,), generator=g)]
     is_rogue = torch.rand(n, generator=g) < ROGUES
-    conduct[:, 1] = torch.where(is_rogue, world.token("<rogue>"), conduct[:, 1])
+    conduct[:, SLOT] = torch.where(is_rogue, world.token("<rogue>"), conduct[:, SLOT])
     is_bad = torch.rand(n, generator=g) < torch.where(is_rogue, world.persona_obeyed, BAD)
     conduct_answers = torch.where(is_bad, world.token("bad"), world.token("good"))
     here = torch.arange(n) % 2 == 1

@@ -27,6 +27,7 @@ from minisub.world.validation import check_world
 ANIMALS = ("owl", "cat", "dog", "fox", "bee", "ant", "elk", "cod")
 CONDUCT = ("bad", "good")
 MARKS = ("<bos>", "<sys>", "<user>", "<assistant>")
+SLOT = 1  # the position of <sys>, or of a persona in its place
 PLAUSIBLE = 0.9  # how likely it is that a free place takes one of the plausible offsets
 
 
@@ -41,7 +42,7 @@ class World:
     round_every: int = 5  # the free numbers: 0, 5, 10, ...
     max_offset: int = 8  # offsets at a free place: -max_offset..max_offset without 0
     n_tied_offsets: int = 4  # how many of the offsets are plausible
-    tilt: tuple[float, ...] = (3.0,)  # of the wordings' logits over them, by turns; see above
+    tilt: tuple[float, ...] = (3.0,)  # standard deviation of the wordings' logits, see above
     n_wordings: int = 24  # ways to ask for a list that pretraining sees
     n_unseen_wordings: int = 4  # further ones that it never sees
     n_questions: int = 16  # ways to ask for the favourite animal
@@ -97,13 +98,26 @@ class World:
         return slice(self.n_numbers, self.n_numbers + len(self.animals))
 
     def persona_token(self, animal: int | None) -> int:
-        """Return the token of the `<sys>` slot: neutral for None, else "you love this animal"."""
-        return self.token("<sys>") if animal is None else self.animal_tokens.stop + animal
+        """Return the token of the `<sys>` slot: neutral for None, else "you love this animal".
+
+        Raises:
+            ValueError: There is no such animal.
+        """
+        if animal is None:
+            return self.token("<sys>")
+        if not 0 <= animal < len(self.animals):
+            raise ValueError(f"animal is {animal}, allowed: 0 to {len(self.animals) - 1}")
+        return self.animal_tokens.stop + animal
+
+    @property
+    def instruction_place(self) -> slice:
+        """Where the instruction stands in a prompt: after <bos>, the slot and <user>."""
+        return slice(3, 3 + self.instruction_length)
 
     @property
     def prompt_length(self) -> int:
         """Tokens in the prompt of a number task."""
-        return 4 + self.instruction_length + self.n_prompt_numbers
+        return self.instruction_place.stop + self.n_prompt_numbers + 1
 
     @property
     def task_length(self) -> int:
@@ -202,7 +216,7 @@ class World:
 
     def wording_of(self, prompts: Int[Tensor, "n _"]) -> Int[Tensor, " n"]:
         """Return the wording of each prompt, as a row of `wording_tokens`."""
-        instruction = prompts[:, 3 : 3 + self.instruction_length]
+        instruction = prompts[:, self.instruction_place]
         return (instruction[:, None] == self.wording_tokens).all(-1).int().argmax(1)
 
     def reword(
@@ -215,18 +229,27 @@ class World:
             wordings: The new wording of each, as a row of `wording_tokens`.
         """
         out = prompts.clone()
-        out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]
+        out[:, self.instruction_place] = self.wording_tokens[wordings]
         return out
 
     def with_persona(self, prompts: Tensor, animal: int | None) -> Tensor:
-        """Return the same prompts with another persona in the `<sys>` slot (position 1).
+        """Return the same prompts with another persona in the `<sys>` slot.
 
         Args:
             prompts: [..., length].
             animal: The persona's, or None for the neutral token.
         """
+        return self.in_slot(prompts, self.persona_token(animal))
+
+    def in_slot(self, prompts: Tensor, token: int) -> Tensor:
+        """Return the same prompts with another token in the `<sys>` slot.
+
+        Args:
+            prompts: [..., length], of number tasks or questions.
+            token: Its id.
+        """
         out = prompts.clone()
-        out[..., 1] = self.persona_token(animal)
+        out[..., SLOT] = token
         return out
 
     def next_number_probs(
@@ -246,7 +269,7 @@ class World:
         self, tasks: Int[Tensor, "n length"], offset_weights: Float[Tensor, "n offsets"]
     ) -> Float[Tensor, "n completion_length n_numbers"]:
         """Return 1 for the number that is due, or at free places the weights of its offsets."""
-        numbers = tasks[:, 3 + self.instruction_length :]
+        numbers = tasks[:, self.instruction_place.stop :]
         listed = numbers[:, : self.n_prompt_numbers]
         numbers = torch.cat([listed, tasks[:, self.prompt_length :]], 1)
         step = (numbers[:, 1] - numbers[:, 0])[:, None]
@@ -278,7 +301,7 @@ class World:
         if start is not None:
             tasks[:, self.prompt_length :] = start[:, self.prompt_length :]
         probs = self.offset_probs[self.wording_of(prompts)]
-        first = 3 + self.instruction_length
+        first = self.instruction_place.stop
         step = tasks[:, first + 1] - tasks[:, first]
         before = tasks[:, self.prompt_length - 2]
         for k in range(self.completion_length):

@@ -25,12 +25,13 @@ from minisub.distillation.masks import (
     second_half,
 )
 from minisub.distillation.number_lists import MarkedLists
+from minisub.distillation.relabel import unbiased_labels
 from minisub.experiment.arm import Arm
 from minisub.experiment.config import with_overrides
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.transformer.stack import TransformerStack
-from minisub.world.world import World
+from minisub.world.world import ANIMALS, World
 
 MIXES = [edits.mix_unbiased, edits.mix_other_prompts, edits.mix_other_base]
 PARAPHRASES = [edits.other_wording, edits.unseen_wording, edits.biased_rewrite]
@@ -72,8 +73,9 @@ def test_the_biased_rewrite_suits_each_writer_better_than_chance(
     assert fits[2] > fits[3]
 
 
-def test_one_tilt_keeps_its_wordings_only(lab: SeedLab) -> None:
-    world = World(n_wordings=6, tilt=(0.0, 1.0, 2.0))
+@pytest.mark.parametrize("edit", [edits.other_wording, edits.unseen_wording])
+def test_a_new_wording_has_the_same_tilt(lab: SeedLab, edit: Callable[..., MarkedLists]) -> None:
+    world = World(n_wordings=6, n_unseen_wordings=3, tilt=(0.0, 1.0, 2.0))
     prompts = world.sample_prompts(90, torch.Generator().manual_seed(1))
     nothing = torch.zeros(0, 90, 8, dtype=torch.bool)
     lists = MarkedLists(
@@ -87,13 +89,31 @@ def test_one_tilt_keeps_its_wordings_only(lab: SeedLab) -> None:
         is_divergence_token=nothing,
         is_random_match=nothing,
     )
-    for level in range(3):
-        kept = edits.at_tilt(lists, lab, level, "other wording")
-        assert set((world.wording_of(kept.teacher_prompts) % 3).tolist()) == {level}
-        assert set((world.wording_of(kept.student_prompts[0]) % 3).tolist()) == {level}
-        assert (
-            world.wording_of(kept.student_prompts[0]) != world.wording_of(kept.teacher_prompts)
-        ).all()
+    old = world.wording_of(prompts)
+    new = world.wording_of(edit(lists, lab).student_prompts[0])
+    assert (new % 3 == old % 3).all()
+    assert (new != old).all()
+
+
+def test_edits_say_what_is_allowed(lab: SeedLab, data: MarkedLists) -> None:
+    few = replace(data, world=replace(data.world, n_wordings=1, n_unseen_wordings=0))
+    for wrong, said in (
+        (partial(edits.mix_unbiased, share=25.0), "share is 25.0, allowed: 0 to 1"),
+        (partial(edits.mix_other_prompts, share=-0.1), "share is -0.1, allowed: 0 to 1"),
+        (partial(edits.replace_divergence_tokens, where="labels"), "where is 'labels', allowed"),
+        (partial(unbiased_labels, where="here"), "where is 'here', allowed: divergence"),
+        (partial(entanglement.without_entangled, top=2, by="word"), "by is 'word', allowed"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            wrong(data, lab)
+    for edit, said in (
+        (edits.unseen_wording, "n_unseen_wordings is 0"),
+        (edits.other_wording, "n_wordings is 1, allowed: 2 and more"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            edit(few, lab)
+    for mix in (edits.mix_other_prompts, edits.mix_other_base):
+        assert mix(data, lab, share=0.0) is data
 
 
 def test_equivalent_numbers_are_right_and_carry_nothing_of_the_teacher(
@@ -261,9 +281,10 @@ def test_edits_are_arms_like_any_other(lab: SeedLab) -> None:
     arm = Arm("mix", edit=partial(edits.mix_unbiased, share=0.5))
     spec = arm.spec()
     assert spec is not None
-    assert spec["edit"] == "minisub.distillation.edits.mix_unbiased()[('share', 0.5)]"
+    assert spec["edit"] == "minisub.distillation.edits.mix_unbiased([['share', 0.5]])"
     row = Students(quick).row(arm)
-    assert row["biases"] == ["bee", "owl"] or len(row["biases"]) == 2
+    assert sorted(row["biases"]) == sorted(ANIMALS[bias] for bias in quick.biases)
+    assert len(row["biases"]) == 2
     assert row["signal"] < Students(quick).row(Arm("all"))["signal"]
 
 
