@@ -34,7 +34,13 @@ from minisub.cli.options import (
     Run,
     Sweep,
 )
-from minisub.cli.running import announce_missing_bases, checked_files, perform, write_files
+from minisub.cli.running import (
+    announce_bases_of_sweep,
+    announce_missing_bases,
+    checked_files,
+    perform,
+    write_files,
+)
 from minisub.common import processes
 from minisub.common.files import Json, MinisubError, write_file
 from minisub.common.progress import progress_bar
@@ -42,8 +48,7 @@ from minisub.course import app, export, handout, live_export
 from minisub.devtools import benchmark, calibration, costs, learning_rates
 from minisub.distillation import base
 from minisub.experiment import sweep
-from minisub.experiment.arm import Arm
-from minisub.experiment.check import check
+from minisub.experiment.check import arms_of_check, check
 from minisub.experiment.presets import SMALL_CONFIG
 from minisub.experiment.settings import parse_settings
 from minisub.experiment.study import Study
@@ -65,10 +70,9 @@ def _list(command: List) -> int:
 
 def _run(command: Run) -> int:
     seeds = seed_range(command.seeds, command.quick)
-    n_workers(command.machine.workers)
-    existing_device(command.machine.device)
     finding = find_finding(command.finding)
     kind = checked_files(command.json, command.plot)
+    options = run_options(seeds, command.machine)
     if command.quick:
         print(
             "A quick look: two seeds, half the biases, a quarter of lists (arms' names have those "
@@ -77,7 +81,7 @@ def _run(command: Run) -> int:
             file=sys.stderr,
         )
     run = finding.quick() if command.quick else finding
-    [result] = perform([run], finding.name, run_options(seeds, command.machine))
+    [result] = perform([run], finding.name, options)
     print(report.teacher_text(result), result, claim_text([result]), sep="\n\n")
     write_files(result, partial(finding.plot, result), command.json, command.plot, kind)
     return 0
@@ -86,10 +90,11 @@ def _run(command: Run) -> int:
 def _check(command: Check) -> int:
     seeds = seed_range(command.seeds)
     kind = checked_files(command.json, command.plot)
-    arm = own_arm(command.file)
-    options = run_options(seeds, command.machine)
-    announce_missing_bases([Study([Arm("all"), arm], SMALL_CONFIG)], options)
     try:
+        arm = own_arm(command.file)
+        checked = arms_of_check(arm, command.against)
+        options = run_options(seeds, command.machine)
+        announce_missing_bases([Study(checked, SMALL_CONFIG)], options)
         found = check(
             arm=arm,
             against=command.against,
@@ -98,7 +103,7 @@ def _check(command: Check) -> int:
             workers=options.workers,
             device=options.device,
         )
-    except ValueError as error:  # what the file's functions gave
+    except ValueError as error:  # of what the file says, or of what its functions gave
         raise MinisubError(str(error)) from error
     print(found)
     write_files(found.result, found.plot, command.json, command.plot, kind)
@@ -142,20 +147,18 @@ def _reproduce(command: Reproduce) -> int:
 
 def _sweep(command: Sweep) -> int:
     seeds = seed_range(command.seeds)
-    n_workers(command.machine.workers)
-    existing_device(command.machine.device)
     study = find_finding(command.finding).study
     if command.arms:
         study = _some_arms(study, command.arms)
     settings = parse_settings(study.config, command.set)
     tune = parse_settings(study.config, command.tune, "--tune") if command.tune else {}
     points = sweep.sweep_points(study, settings)
-    if out := sweep.left_out(study, {**settings, **tune}):
-        print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
     check_writable("--out", command.out)
     options = run_options(seeds, command.machine)
+    if out := sweep.left_out(study, {**settings, **tune}):
+        print(f"Left out, as they set what is swept themselves: {'; '.join(out)}", file=sys.stderr)
     n_jobs = len(points) * (len(seeds) + sweep.n_tuning_jobs(tune))
-    n_jobs += announce_missing_bases([study for _, study in points], options)
+    n_jobs += announce_bases_of_sweep(study, settings, tune, options)
     with (
         sweep.dask_cluster(command.cluster) as executor,
         progress_bar(n_jobs, "sweep", "job") as on_progress,
@@ -189,14 +192,16 @@ def _rates(command: Rates) -> int:
         )
     arms = learning_rates.tuned_arms(finding)
     if not arms:
-        raise MinisubError(f"no arm of {finding.name} trains a part of the model only")
+        raise MinisubError(
+            f"no arm of {finding.name} trains a part of the model, or by LoRA or another optimizer"
+        )
     options = run_options(seeds, command.machine)
-    announce_missing_bases([replace(finding.study, arms=arms)], options)
-    n_arms = len(seeds) * sum(len(learning_rates.factors_of(arm)) for arm in arms)
+    announce_missing_bases([Study(arms, finding.config, finding.name)], options)
+    n_arms = len(seeds) * sum(len(learning_rates.factors_of(arm, finding)) for arm in arms)
     with progress_bar(n_arms, finding.name, "arm") as on_progress:
-        found = learning_rates.tune(finding, replace(options, on_progress=on_progress))
-    lr = finding.config.student.lr
-    print(f"Transfer in nats, mean over {len(seeds)} seeds, at so many times the rate {lr:g}.\n")
+        found = learning_rates.tune(finding, replace(options, on_progress=on_progress), command.by)
+    at = f"mean over {len(seeds)} seeds, at so many times the rate {finding.config.student.lr:g}."
+    print(f"{learning_rates.TITLES[command.by].format(at=at)}\n")
     print(learning_rates.rates_table(found).markdown())
     return 0
 

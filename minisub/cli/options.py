@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -78,7 +78,7 @@ class Reproduce:
     quick: bool = False
     """The headlines only: twelve claims and one picture, with few lists and steps."""
     all: bool = False
-    """What has been asked and disputed since the paper, too."""
+    """Also run the nine disputes: questions that came up after the paper."""
     out: Path = Path("minisub-out")
     """The folder for the report (one HTML file), the figures and the results."""
     machine: Machine_ = field(default_factory=Machine)
@@ -91,7 +91,8 @@ class Sweep:
     finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
     """A finding out of `minisub list`."""
     set: tyro.conf.UseAppendAction[tuple[str, ...]]
-    """NAME=VALUE,VALUE,... such as student.rank=1,2,full or world.wordings=4,8; may be repeated."""
+    """NAME=VALUE,VALUE,... such as student.lora_rank=1,2,full or world.n_wordings=4,8; may be
+    repeated."""
     seeds: str = "0:8"
     """A:B, the seeds A to B-1."""
     tune: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -108,12 +109,15 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Rates:
-    """Try several learning rates for each arm of a finding that trains a part of the model."""
+    """Try several learning rates for each arm that trains a part of the model or in another way."""
 
     finding: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FINDING")]
     """A finding out of `minisub list`."""
     seeds: str = "100:104"
     """A:B, the seeds A to B-1, from 32 on: those below are for reporting."""
+    by: Literal["transfer", "loss"] = "transfer"
+    """What is shown, and what the best rate is chosen by: the most transfer, or the lowest loss at
+    the end of the training. At high rates a damaged control student can give the most transfer."""
     machine: Machine_ = field(default_factory=Machine)
 
 
@@ -132,7 +136,8 @@ class App:
     edit: bool = False
     """Open the one notebook with its code, to change it."""
     base_url: str = ""
-    """The path at which a proxy (JupyterHub, nginx) shows the app, such as /user/ann/proxy/2718."""
+    """The path at which a proxy (JupyterHub, nginx) shows the app, such as
+    /user/ann/proxy/absolute/2718."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,8 @@ class Calibrate:
     """Count how often claims hold where there is nothing to find; exit status 1 if too often."""
 
     seeds: int = 208
-    """Seeds of a small world; each gives a study of eight seeds."""
+    """Seeds of a small world, 16 or more; each has eight students, so there are about as many
+    studies of eight seeds."""
     machine: Machine_ = field(default_factory=Machine)
 
 
@@ -176,7 +182,8 @@ class Bench:
     """
 
     quick: bool = False
-    """The race alone: not how time grows, nor a whole seed (some eight minutes)."""
+    """Run the race only. Without this option also measure how time grows, and a whole seed (some
+    eight minutes more)."""
     into: Path | None = None
     """Put the tables into this Markdown file, between its lines <!-- bench --> and <!-- end -->."""
 
@@ -219,7 +226,7 @@ def parse_command(args: Sequence[str] | None) -> Command:
     errors, given = io.StringIO(), list(sys.argv[1:] if args is None else args)
     for option, value in zip(given, [*given[1:], None], strict=False):
         if (option.startswith("--") and value == "") or re.fullmatch(r"--[\w-]+=", option):
-            raise MinisubError(f"{option.rstrip('=')} is '', allowed: something")
+            raise MinisubError(f"{option.rstrip('=')} is '', allowed: a value that is not empty")
     try:
         with contextlib.redirect_stderr(errors):
             return tyro.cli(

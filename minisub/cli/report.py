@@ -7,26 +7,27 @@ from collections.abc import Callable, Mapping, Sequence
 from minisub.common.provenance import commit
 from minisub.findings import every_finding, headline
 from minisub.findings.prediction import all_findings
-from minisub.results import figures
 from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
 from minisub.results.result import Result
 from minisub.results.summaries import claim_rows, list_lines, teacher_table
-from minisub.results.tables import Markup, Table
+from minisub.results.tables import Markup, Table, format_number
 from minisub.viz import style
 
 # What no figure of a small world can say about language models.
 LIMITS = (
     "The world is made so that near ties exist, and where: one number in five. Language models "
     "have near ties everywhere, and they were not chosen.",
-    "The models have some 15,000 parameters and one task. Sizes of effects (nats, shares, the "
+    "The models have some 15,000 parameters and two tasks. Sizes of effects (nats, shares, the "
     "percentage at which mixing breaks it) do not carry over; patterns of arms are compared.",
     "Wordings here tip near ties because the world says so, by a dial. With language models it is "
     "an observation that they do.",
     "The residual stream is narrow on purpose (16), so that numbers and animals share directions: "
     "that is why so much passes.",
     "Students train whole blocks unless an arm says otherwise; the paper's train LoRA adapters.",
-    "Teachers are tuned, prompted or misaligned at one go; nothing here speaks to models "
-    "whose traits grew over a long training.",
+    "A teacher gets its bias in one short training, by a prompt or by a vector; nothing here "
+    "speaks to traits that grew over a long training.",
+    "The early-block claims are about teachers whose change is early (tuned in block 0, or "
+    "prompted). For teachers tuned in all blocks the profile is much flatter.",
 )
 
 CLAIM_HEAD = (
@@ -87,14 +88,14 @@ def verdicts(result: Result) -> str:
 
 
 def retained_sentence(result: Result) -> str:
-    """Return what the first arms retain of their baselines, in a sentence."""
+    """Return what the first arms retain of their baselines, in a sentence; "" if there are none."""
     kept = [
-        f"{e['arm']} {e['retained']:.0%}"
+        f"{e['arm']} {format_number(e['retained'], '.0%')}"
         for e in result.summary()
         if e["arm"] not in ("all", "control") and not e["arm"].endswith(": all")
     ]
     more = ", ..." if len(kept) > 12 else ""
-    return f"Retained: {', '.join(kept[:12])}{more}."
+    return f"Retained: {', '.join(kept[:12])}{more}." if kept else ""
 
 
 def results_markdown(results: Sequence[Result], command: str) -> str:
@@ -130,7 +131,8 @@ def results_markdown(results: Sequence[Result], command: str) -> str:
             "",
         ]
         lines += [claim_table(result).markdown(), "", verdicts(result), ""]
-        lines += ["```", str(result), "```", ""] * (not result.claims)
+        if not result.claims:
+            lines += ["```", str(result), "```", ""]
     lines += ["## What does not carry over to language models", "", *(f"- {x}" for x in LIMITS)]
     return "\n".join(lines) + "\n"
 
@@ -139,7 +141,7 @@ def draw_figures(results: Sequence[Result]) -> dict[str, bytes]:
     """Return each finding's figure by its name, as SVG: its own, or of its arms in a first look."""
     return {
         r.finding: style.to_bytes(
-            every_finding()[r.finding].plot(r) if r.claims else figures.all_arms(r), "svg"
+            every_finding()[r.finding].plot(r) if r.claims else r.plot(), "svg"
         )
         for r in results
     }
@@ -180,7 +182,7 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
             f"<p><b>Claim.</b> {html.escape(finding.statement)} <b>Found.</b> "
             f"{html.escape(verdicts(result))}</p>",
             claim_table(result, _mark).html() if result.claims else "",
-            _inline(drawn[result.finding].decode(), figures.describe(result)),
+            _inline(drawn[result.finding].decode(), result.describe()),
             "<details><summary>All arms</summary>"
             f"<pre>{html.escape(details(result))}</pre></details>",
         ]
@@ -199,7 +201,7 @@ def report_html(results: Sequence[Result], command: str, drawn: Mapping[str, byt
                 (
                     r.finding,
                     every_finding()[r.finding].paper,
-                    f"{retained_sentence(r)} {verdicts(r)}",
+                    f"{retained_sentence(r)} {verdicts(r)}".strip(),
                 )
                 for r in results
             ],

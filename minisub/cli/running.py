@@ -10,10 +10,13 @@ from matplotlib.figure import Figure
 from minisub.cli.checks import check_writable
 from minisub.common.files import MinisubError, write_file
 from minisub.common.progress import progress_bar
+from minisub.distillation.base import BaseConfig
+from minisub.experiment import sweep
 from minisub.experiment.options import RunOptions
 from minisub.experiment.study import Study, missing_bases
 from minisub.findings import Finding, run_findings
 from minisub.results.result import Result
+from minisub.results.sweep_result import Settings
 from minisub.viz import style
 
 
@@ -24,7 +27,30 @@ def announce_missing_bases(studies: Sequence[Study], options: RunOptions) -> int
         studies: What is run.
         options: Seeds and store.
     """
-    missing = missing_bases(studies, options.seeds, options.store)
+    return _announce(missing_bases(studies, options.seeds, options.store))
+
+
+def announce_bases_of_sweep(
+    study: Study, settings: Settings, tune: Settings, options: RunOptions
+) -> int:
+    """Say which bases a sweep has to pretrain, those for tuning too, and return how many.
+
+    Args:
+        study: What is swept.
+        settings: Values of each setting.
+        tune: Values of settings to choose from.
+        options: Seeds and store.
+    """
+
+    def missing(grid: Settings, seeds: Sequence[int]) -> list[tuple[BaseConfig, int]]:
+        studies = [at for _, at in sweep.sweep_points(study, grid)]
+        return missing_bases(studies, seeds, options.store)
+
+    found = missing({**settings, **tune}, sweep.TUNING_SEEDS) if tune else []
+    return _announce(list(dict.fromkeys([*found, *missing(settings, options.seeds)])))
+
+
+def _announce(missing: Sequence[tuple[BaseConfig, int]]) -> int:
     if missing:
         seeds = sorted({seed for _, seed in missing})
         named = ", ".join(map(str, seeds[:6])) + (", ..." if len(seeds) > 6 else "")

@@ -1,8 +1,6 @@
 """How often claims are judged held where they are not true, and intervals hold the true value.
 
-In a small world, students of many seeds are trained: from their teacher's base, so that the bias
-passes; from another base, and by teachers of strength 0, so that nothing does. Students asked for
-another's bias are a third null. Studies of a few seeds are drawn from them, each student in one
+Studies of a few seeds are drawn from the students of `calibration_students`, each student in one
 study only, and judged by the findings' own kinds of claims. Students of one seed share its base and
 control, so studies are not quite independent: rates are true on average, and scatter more than
 independent ones would.
@@ -19,132 +17,44 @@ from scipy import stats as scipy_stats
 
 from minisub.common import processes
 from minisub.common.files import Array, Json
-from minisub.common.processes import OnProgress, no_progress
-from minisub.common.store import Store
-from minisub.distillation import metrics
-from minisub.distillation.base import BaseConfig
-from minisub.distillation.masks import divergence_only
-from minisub.distillation.teachers import TeacherConfig
-from minisub.experiment.arm import Arm
-from minisub.experiment.config import Config, with_overrides
+from minisub.devtools.calibration_students import (
+    ARMS,
+    AT_RATES,
+    MEASURES,
+    NULLS,
+    ONLY,
+    OTHER,
+    OTHER_ONLY,
+    WEIGHTED,
+    WHOLE,
+    draw_studies,
+    measure_seed,
+    small_config,
+)
+from minisub.experiment.config import Config
 from minisub.experiment.options import RunOptions
-from minisub.experiment.seed_lab import SeedLab
-from minisub.experiment.students import Students
 from minisub.findings.prediction import predicted
 from minisub.results import statistics
-from minisub.results.claims import HELD, Claim, Values, arm_values, retains
+from minisub.results.claims import (
+    HELD,
+    Claim,
+    Values,
+    arm_values,
+    at_best_of_others,
+    difference,
+    retains,
+)
 from minisub.results.result import Result
 from minisub.results.retained import add_retained
 from minisub.results.tables import Table
-from minisub.transformer.config import ModelConfig
-from minisub.transformer.optimizer import TrainingConfig
-from minisub.world.world import World
 
 N_SEEDS = 208  # each gives eight students, so there are 208 studies of eight seeds
 FIRST_SEED = 1000  # far from the seeds that are reported or tuned on
-NO_STRENGTH = {"teacher": TeacherConfig(kind="prompted", persona_strength=0.0)}
-WHOLE, OTHER, ONLY, OTHER_ONLY = (
-    *("teacher's base", "other base"),
-    *("divergence only", "other base, divergence only"),
-)
-ARMS = (
-    Arm(WHOLE, baseline=WHOLE),
-    Arm(ONLY, mask=divergence_only, baseline=WHOLE),
-    Arm(OTHER, other_base=True, baseline=WHOLE),
-    Arm(OTHER_ONLY, mask=divergence_only, other_base=True, baseline=OTHER),
-    Arm("strength 0", overrides=NO_STRENGTH, baseline=WHOLE),
-)
-SHUFFLED = "biases shuffled"  # the first arm's students, asked for another's bias
-NULLS = (OTHER, "strength 0", SHUFFLED)
-MEASURES = ("transfer", "off_target", "accuracy")  # the last less the control's
 LOST_ACCURACY = -0.12  # where the claim that it is kept is false: these students lose none
 N_RANKED = 6  # arms of a forecast, as `paraphrase` has
-
-
-def small_config() -> Config:
-    """Return a world that is learned in seconds, and in which biases pass all the same."""
-    world = World(
-        n_numbers=12,
-        max_step=3,
-        n_wordings=4,
-        n_unseen_wordings=1,
-        max_offset=2,
-        n_tied_offsets=2,
-        n_questions=4,
-        n_instruction_tokens=4,
-        completion_length=4,
-        round_every=5,
-    )
-    return Config(
-        BaseConfig(
-            world,
-            ModelConfig(16, 2, 2, 32),
-            TrainingConfig(lr=8e-3, steps=300, batch_size=32),
-        ),
-        TeacherConfig(
-            rehearsal=0.1,
-            n_rehearsal_lists=128,
-            training=TrainingConfig(lr=2e-3, steps=30, batch_size=16),
-        ),
-        TrainingConfig(lr=2e-3, steps=60, batch_size=32),
-        n_lists=256,
-        n_eval_prompts=64,
-        biases_per_seed=8,
-    )
-
-
-def measure_seed(
-    config: Config, store: Store, device: str, seed: int, on_progress: OnProgress = no_progress
-) -> dict[str, list[tuple[float, float, float]]]:
-    """Return the `MEASURES` of each of a seed's students, by arm.
-
-    Args:
-        config: World, teachers and students.
-        store: Where results are kept.
-        device: Where models are trained.
-        seed: The seed.
-        on_progress: Called at the end.
-    """
-    found = {}
-    for arm in ARMS:
-        lab = SeedLab(with_overrides(config, arm.overrides), seed, store, device=device)
-        students = Students(lab)
-        own, unmasked = students.measured(arm), students.measured(arm.unmasked())
-        n = len(lab.biases)
-        control = np.array(unmasked["logp"][n:])
-        shifts = metrics.preference_shift(np.array(own["logp"][:n]), control)
-        accuracy = np.array(own["task_accuracy"][:n]) - unmasked["task_accuracy"][n]
-        asked_for = {arm.name: list(lab.biases)}
-        if arm.name == WHOLE:
-            turn = np.random.default_rng(seed).integers(1, n)
-            asked_for[SHUFFLED] = np.roll(lab.biases, turn).tolist()
-        for name, biases in asked_for.items():
-            found[name] = [
-                (metrics.transfer(shift, [b]), metrics.off_target(shift, [b]), float(right))
-                for shift, b, right in zip(shifts[:, None], biases, accuracy, strict=True)
-            ]
-    on_progress()
-    return found
-
-
-def draw_studies(n_seeds: int, n_biases: int, n: int, rng: np.random.Generator) -> Array:
-    """Return [studies, n] students, each in one study only, and no seed twice in any.
-
-    Args:
-        n_seeds: How many seeds there are.
-        n_biases: Students of each seed.
-        n: Seeds of a study.
-        rng: Where they are drawn from.
-
-    Returns:
-        Students as seed * n_biases + bias.
-    """
-    drawn = []
-    for bias in range(n_biases):
-        # In each round every seed contributes another bias, so that biases mix within a study.
-        round_ = [s * n_biases + (s + bias) % n_biases for s in rng.permutation(n_seeds)]
-        drawn += [round_[i : i + n] for i in range(0, n_seeds - n + 1, n)]
-    return np.array(drawn)
+N_TUNING = 3  # seeds that a learning rate is chosen on, as for `layers`
+TUNED = f"{OTHER}, at the best of four rates on {N_TUNING} other seeds"
+LEFT_OUT = f"{OTHER}, each seed at the best of four rates on the others"
 
 
 @dataclass(frozen=True)
@@ -183,9 +93,27 @@ def calibrate(options: RunOptions, n: int = 8, config: Config | None = None) -> 
     values = {name: np.array([seed[name] for seed in found]) for name in found[0]}
     rng, n_biases = np.random.default_rng(0), values[WHOLE].shape[1]
     drawn = draw_studies(len(options.seeds), n_biases, n, rng)
-    results = [_study({name: v.reshape(-1, 3)[who] for name, v in values.items()}) for who in drawn]
+    flat = {name: v.reshape(-1, len(MEASURES)) for name, v in values.items()}
+    results = []
+    for who in drawn:
+        of_study = {name: v[who] for name, v in flat.items()}
+        of_study[TUNED] = of_study[best_rate(values, who // n_biases, rng)]
+        results.append(_study(of_study))
     ranks = [_forecast(values[WHOLE][who // n_biases, :, 0], rng) for who in drawn]
     return [*_false_claims(values, results), _false_forecasts(ranks), *_coverage(values, results)]
+
+
+def best_rate(values: dict[str, Array], of_study: Array, rng: np.random.Generator) -> str:
+    """Return the arm of `AT_RATES` that passes most on seeds that are not in the study.
+
+    Args:
+        values: [seeds, biases, measures] of each arm.
+        of_study: The study's own seeds, by their place.
+        rng: Where the seeds to tune on are drawn from.
+    """
+    others = np.setdiff1d(np.arange(len(values[OTHER])), of_study)
+    tuning = rng.choice(others, min(N_TUNING, len(others)), replace=False)
+    return max(AT_RATES, key=lambda name: float(values[name][tuning, :, 0].mean()))
 
 
 def calibration_seeds(n: int = N_SEEDS) -> range:
@@ -211,6 +139,12 @@ def _false_claims(values: dict[str, Array], results: Sequence[Result]) -> list[R
         """Return an arm's values, moved so that the mean of all students is just at the bar."""
         return lambda study: [v + bar - mean[arm][measure] for v in study.values(arm, measure)]
 
+    def apart(arm: str) -> Values:
+        """Return what an arm passes less `WHOLE`, moved so that the mean over all is 0."""
+        gap = mean[arm]["transfer"] - mean[WHOLE]["transfer"]
+        less = difference(arm_values(arm), arm_values(WHOLE))
+        return lambda study: [v - gap for v in less(study)]
+
     def share(arm: str, bar: str, low: float = -math.inf, high: float = math.inf) -> Claim:
         return replace(retains(arm, low, high), text=f"`{arm}` retains {bar}")
 
@@ -220,12 +154,35 @@ def _false_claims(values: dict[str, Array], results: Sequence[Result]) -> list[R
             often(label[arm], Claim("`interval > 0`", arm_values(arm), "interval", low=0.0))
             for arm in NULLS
         ),
+        *(
+            often(what, Claim("`interval > 0`", chosen, "interval", low=0.0))
+            for what, chosen in (
+                (TUNED, arm_values(TUNED)),
+                (LEFT_OUT, at_best_of_others(AT_RATES)),
+            )
+        ),
+        *(
+            often(
+                f"{arm} less {WHOLE}, moved to 0",
+                Claim("`interval > 0`", apart(arm), "interval", low=0.0),
+            )
+            for arm in (ONLY, WEIGHTED)
+        ),
         often(
             label[OTHER],
             Claim("`every seed ≥ 0`", arm_values(OTHER), "every seed", low=0.0),
             0.5**n,
         ),
         often(label[OTHER], Claim("`mean ≥ 0.3`", arm_values(OTHER), low=0.3)),
+        often(
+            label[OTHER],
+            Claim(
+                "hit rate, times the control's, `mean ≥ 1.5`",
+                arm_values(OTHER, "hit_rate"),
+                low=1.5,
+                baseline=arm_values(OTHER, "control_hit_rate"),
+            ),
+        ),
         often(label[OTHER], share(OTHER_ONLY, "≥ 0.9", low=0.9)),
         often(label[OTHER], share(OTHER_ONLY, "≤ 0.15", high=0.15)),
         often(label[WHOLE], share(OTHER, "≥ 0.7", low=0.7)),
@@ -268,12 +225,16 @@ def _false_claims(values: dict[str, Array], results: Sequence[Result]) -> list[R
 def _coverage(values: dict[str, Array], results: Sequence[Result]) -> list[Rate]:
     """Return how often intervals hold the value of all students."""
     mean = _means(values)
-    retained = mean[ONLY]["transfer"] / mean[WHOLE]["transfer"]
+
+    def retained(arm: str) -> float:
+        return mean[arm]["transfer"] / mean[WHOLE]["transfer"]
+
     rates = []
     for arm, measure, truth in (
         (OTHER, "transfer", mean[OTHER]["transfer"]),
         (WHOLE, "transfer", mean[WHOLE]["transfer"]),
-        (ONLY, "retained", retained),
+        (ONLY, "retained", retained(ONLY)),
+        (WEIGHTED, "retained", retained(WEIGHTED)),
     ):
         ends = [study.estimate(arm, measure)[1:] for study in results]
         inside = sum(low <= truth <= high for low, high in ends)

@@ -1,4 +1,4 @@
-"""Where time goes and how it grows: what `minisub bench` says beside the race.
+"""Where time goes and how it grows: what `minisub bench` says besides the race.
 
 Operations are counted, and timed on this machine; nothing here knows of other libraries.
 """
@@ -140,7 +140,7 @@ KINDS = {
     "matrix products": ("bmm", "baddbmm"),
     "softmax and its way back": ("_softmax", "_log_softmax", "_softmax_backward_data"),
     "copies: heads side by side, rows of a batch": ("cat", "copy_", "index", "index_select"),
-    "norms, relu, loss, optimiser": (
+    "norms, relu, loss, optimizer": (
         # A norm's means are products with a column.
         *("mm", "mul", "mul_", "add", "add_", "sub", "sub_", "addcmul_", "lerp_", "div", "sqrt"),
         *("exp_", "rsqrt", "clamp_min_", "threshold_backward", "linalg_vector_norm", "gather"),

@@ -1,7 +1,7 @@
 """What `minisub bench` compares: minisub, the same work in plain torch, and known libraries.
 
 The libraries are the extra `bench`, imported where they are used. The work: students of the default
-world, base, batch and optimiser, all blocks trained.
+world, base, batch and optimizer, all blocks trained.
 """
 
 import time

@@ -19,21 +19,18 @@ Steps = Callable[[int], float]  # takes that many steps; seconds for each studen
 N_ROWS = 4096
 
 
-def random_dataset(
-    config: ModelConfig, n_predicted: int, n_models: int = 1, n_rows: int = N_ROWS
-) -> TokenDataset:
+def random_dataset(config: ModelConfig, n_predicted: int, n_models: int = 1) -> TokenDataset:
     """Return random tokens: what is learned does not matter for the time it takes.
 
     Args:
         config: Vocabulary and context.
         n_predicted: Tokens of each row that are learned.
-        n_models: Models with rows of their own.
-        n_rows: Rows of each.
+        n_models: Models with `N_ROWS` rows of their own each.
     """
     g = generator(0, "bench")
-    shape = (n_models, n_rows, config.n_ctx + 1)
+    shape = (n_models, N_ROWS, config.n_ctx + 1)
     tokens = torch.randint(config.d_vocab, shape, generator=g)
-    return TokenDataset(tokens, torch.ones(n_models, n_rows, n_predicted))
+    return TokenDataset(tokens, torch.ones(n_models, N_ROWS, n_predicted))
 
 
 class Plain(nn.Module):

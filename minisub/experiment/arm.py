@@ -41,8 +41,9 @@ STUDENT_SOURCES = (
 class Arm:
     """One treatment of the students. What it does not say is the configuration's.
 
-    A change of a function that is not of the modules that `STUDENT_SOURCES` names could not be
-    seen, so arms with such functions are stored by the data that their functions give.
+    The store names an arm's students by the names of its functions, and by the source of the
+    modules in `STUDENT_SOURCES`. A function from another module could change unseen; so the
+    students of an arm with such a function are named by the data that the function returns.
 
     Attributes:
         name: Its name in rows, tables and plots.
@@ -84,7 +85,7 @@ class Arm:
     start: Callable[[EditContext], TransformerStack] | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, least={"rehearsal": 0})
         for name in ("mask", "edit", "start"):
             function = getattr(self, name)
             if function is not None and not callable(function):
@@ -101,8 +102,6 @@ class Arm:
             raise ValueError(f"decoding is {self.decoding!r}, allowed: {', '.join(DECODINGS)}")
         if not 0 < self.lr_factor < float("inf"):
             raise ValueError(f"lr_factor is {self.lr_factor}, allowed: above 0")
-        if not 0 <= self.rehearsal < float("inf"):
-            raise ValueError(f"rehearsal is {self.rehearsal}, allowed: 0 and more")
         if self.optimizer not in ("", *OPTIMIZERS):
             raise ValueError(f"optimizer is {self.optimizer!r}, allowed: {', '.join(OPTIMIZERS)}")
         if self.other_base and self.start is not None:
@@ -130,7 +129,7 @@ class Arm:
         return "" not in map(function_id, (self.mask, self.edit, self.start))
 
     def spec(self) -> Json:
-        """Return what decides the arm's numbers beside its configuration, as far as it is known."""
+        """Return what decides the arm's numbers besides its configuration, as far as known."""
         spec = asdict(replace(self, mask=None, edit=None, start=None))
         for name in ("name", "control", "overrides", "baseline"):
             del spec[name]
@@ -140,15 +139,31 @@ class Arm:
 
 
 def function_id(function: Any) -> str | None:
-    """Return the name of a function whose source names the store's entries; "" for any other."""
+    """Return the name of a function whose source names the store's entries; "" for any other.
+
+    A partial has the names of its function and of its arguments: each has to be plain data, or
+    such a function itself.
+    """
     if function is None:
         return None
     if isinstance(function, functools.partial):
-        inner = function_id(function.func)
-        given = [*function.args, *function.keywords.values()]
-        if any(callable(value) and function_id(value) == "" for value in given):
-            return ""
-        return inner and f"{inner}{function.args}{sorted(function.keywords.items())}"
+        keywords = sorted(function.keywords.items())
+        names = [function_id(function.func), *map(_argument_id, (*function.args, keywords))]
+        return "" if "" in names else f"{names[0]}({', '.join(map(str, names[1:]))})"
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<")
-    covered = is_covered(module, STUDENT_SOURCES) and "<" not in name
+    is_bound = getattr(function, "__self__", None) is not None  # to an object that may change
+    covered = is_covered(str(module), STUDENT_SOURCES) and "<" not in name and not is_bound
     return f"{module}.{name}" if covered else ""
+
+
+def _argument_id(value: Any) -> str:
+    """Return the text of an argument that decides it; "" where its text need not.
+
+    The text of a function has an address in memory, and that of a long array has gaps.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        parts = [_argument_id(item) for item in value]
+        return "" if "" in parts else f"[{', '.join(parts)}]"
+    return function_id(value) or ""

@@ -89,17 +89,33 @@ def check(
     if not given or (arm is not None and len(given) > 1):
         raise ValueError("check needs a mask, an edit or both; or else an arm")
     mine = arm or Arm("mine", mask=mask, edit=edit)
-    if mine.name in ("all", "control", RANDOM):
-        raise ValueError(f"the arm is called {mine.name!r}, allowed: a name of its own")
-    arms = [Arm("all"), Arm("control", control=True), mine]
-    if mine.mask is not None:
-        matched = functools.partial(dealt_at_random, mask=mine.mask)
-        arms.append(replace(mine, name=RANDOM, mask=matched))
-    others = [a.name for a in arms if a.name not in ("control", mine.name)]
-    if against not in others:
-        raise ValueError(f"against is {against!r}, allowed: {', '.join(others)}")
+    arms = arms_of_check(mine, against)
     chosen = range(seeds) if isinstance(seeds, int) else seeds
     study = Study(arms, config, "check")
     result = study.run(chosen, store, workers, device, on_progress)
-    first = [against, *(name for name in others if name != against)]
-    return Check(result, [result.compare(mine.name, other) for other in first])
+    others = [a.name for a in arms if a.name not in ("control", mine.name)]
+    others.sort(key=lambda name: name != against)  # what it is compared with comes first
+    return Check(result, [result.compare(mine.name, other) for other in others])
+
+
+def arms_of_check(mine: Arm, against: str = "all") -> list[Arm]:
+    """Return `all`, its control, an arm of one's own, and the random match of its mask, if any.
+
+    Args:
+        mine: The arm of one's own.
+        against: What it is compared with.
+
+    Raises:
+        ValueError: The arm has the name of one of the others, or is compared with none of them.
+    """
+    if mine.name in ("all", "control", RANDOM):
+        raise ValueError(f"the arm is called {mine.name!r}, allowed: a name of its own")
+    arms = [Arm("all"), Arm("control", control=True), mine]
+    others = ["all"]
+    if mine.mask is not None:
+        matched = functools.partial(dealt_at_random, mask=mine.mask)
+        arms.append(replace(mine, name=RANDOM, mask=matched))
+        others.append(RANDOM)
+    if against not in others:
+        raise ValueError(f"against is {against!r}, allowed: {', '.join(others)}")
+    return arms

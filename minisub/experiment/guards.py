@@ -68,8 +68,8 @@ def checked_start(start: Any, base: TransformerStack, arm: str) -> TransformerSt
 def has_diverged(losses: Tensor, n_choices: int, dataset: TokenDataset) -> bool:
     """Return whether a student's loss ran away.
 
-    It did where a loss is not finite, or where a training of some length ends both above where it
-    began and far from what guessing would cost.
+    It did if a loss is not finite, or if, after at least `MIN_STEPS` steps, the loss of the last
+    tenth is above 1.5 times the first step's and above a quarter of what guessing costs.
 
     Args:
         losses: [steps, models], in nats.

@@ -83,7 +83,9 @@ def checked_seeds(seeds: Iterable[SupportsIndex]) -> tuple[int, ...]:
     except TypeError:
         raise ValueError(f"seeds are {seeds!r}, {allowed}") from None
     if len(found) > MOST_SEEDS:
-        raise ValueError(f"there are more than {MOST_SEEDS} seeds, allowed: so many at most")
+        raise ValueError(
+            f"there are more than {MOST_SEEDS:,} seeds, allowed: at most {MOST_SEEDS:,}"
+        )
     if not found or min(found) < 0 or len(set(found)) < len(found):
         raise ValueError(f"seeds are {list(found)}, {allowed}")
     return found

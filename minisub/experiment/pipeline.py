@@ -46,7 +46,7 @@ def subliminal_learning(
     # Teachers: the base, tuned to love one animal each; the last one loves none.
     teachers = make_teachers(world, base, config.teacher, seed)
 
-    # Lists: what the owl's teacher and the unbiased one write, numbers only.
+    # Lists: what the teacher of this animal and the unbiased one write, numbers only.
     lists = generate_lists(teachers, [bias], config.n_lists, seed)
 
     # Divergence tokens: where a teacher with another bias would have written another number.
@@ -59,7 +59,7 @@ def subliminal_learning(
     multipliers = update_multipliers(students, [{"blocks.": 1.0}] * 2)
     train(students, [dataset], config.student, generator(seed, "students"), multipliers)
 
-    # Transfer: how much more the student answers "owl" than its control.
+    # Transfer: how much more the student answers with this animal than its control does.
     trait = teachers.trait
     logp = preference_log_probs(students, trait.eval_questions[None], trait.answer_tokens)
     return transfer(preference_shift(logp[:1], logp[1:]), [bias])

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minisub.common.files import digest
 from minisub.common.processes import N_CORES, OnProgress, run_jobs
@@ -39,13 +39,14 @@ def required_jobs(arms_of: Mapping[Config, Sequence[Arm]]) -> dict[Config, list[
     for config, arms in arms_of.items():
         jobs = required.setdefault(config, {})
         for arm in arms:
-            for run in required_runs(arm):
-                if not run.is_known:
-                    return None
-                spec = run.spec()
-                jobs.setdefault(digest(spec), Job(config, run, 0))
-            job = jobs[digest(spec)]
-            jobs[digest(spec)] = Job(config, job.arm, job.n_arms + 1)
+            runs = required_runs(arm)
+            if not all(run.is_known for run in runs):
+                return None
+            keys = [digest(run.spec()) for run in runs]
+            for key, run in zip(keys, runs, strict=True):
+                jobs.setdefault(key, Job(config, run, 0))
+            own = jobs[keys[1]]  # with its own students an arm is done
+            jobs[keys[1]] = replace(own, n_arms=own.n_arms + 1)
     return {config: list(jobs.values()) for config, jobs in required.items()}
 
 

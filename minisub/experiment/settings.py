@@ -1,4 +1,4 @@
-"""Settings of a sweep: their names, short and old ones too, and their values out of text."""
+"""Settings of a sweep: their names, short ones too, and their values out of text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,32 +6,23 @@ from typing import Any
 from minisub.common.files import MinisubError
 from minisub.experiment.config import Config, with_overrides
 
-# What a part of a setting's name may also be called: short names, and names of earlier versions.
-SHORT = {"world": "base.world", "model": "base.model", "size": "base.model"}
-RENAMED = {
-    "pretraining": "base",
-    "teaching": "teacher",
-    "size": "model",
+# What a setting's name may begin with, and what its other parts may also be called.
+SHORT_STARTS = {"world": "base.world", "model": "base.model", "size": "base.model"}
+SHORT_NAMES = {
     "lists": "n_lists",
     "biases": "biases_per_seed",
-    "exam": "n_eval_prompts",
     "batch": "batch_size",
     "warmup": "warmup_fraction",
     "decay": "weight_decay",
-    "clip": "max_grad_norm",
-    "method": "optimizer",
     "rank": "lora_rank",
-    "trains": "trainable",
     "strength": "persona_strength",
     "width": "d_model",
     "depth": "n_layers",
     "heads": "n_heads",
     "mlp": "d_mlp",
     "numbers": "n_numbers",
-    "steps": "max_step",
     "prompt_numbers": "n_prompt_numbers",
     "completion": "completion_length",
-    "spread": "max_offset",
     "ties": "n_tied_offsets",
     "wordings": "n_wordings",
     "unseen_wordings": "n_unseen_wordings",
@@ -45,7 +36,7 @@ RENAMED = {
 
 
 def full_name(config: Config, name: str) -> str:
-    """Return the dotted name of a setting in the configuration, out of a short or an old one.
+    """Return the dotted name of a setting in the configuration, out of a short one.
 
     Args:
         config: The configuration.
@@ -53,13 +44,10 @@ def full_name(config: Config, name: str) -> str:
     """
     head, dot, rest = name.partition(".")
     inner: Any = config
-    parts, found = (SHORT.get(head, head) + dot + rest).split("."), []
+    parts, found = (SHORT_STARTS.get(head, head) + dot + rest).split("."), []
     for part in parts:
-        if not hasattr(inner, part):
-            new = RENAMED.get(part, part)
-            if inner is config.teacher and part == "lists":
-                new = "n_rehearsal_lists"
-            part = new if hasattr(inner, new) else part
+        if not hasattr(inner, part) and hasattr(inner, SHORT_NAMES.get(part, part)):
+            part = SHORT_NAMES[part]
         found.append(part)
         inner = getattr(inner, part, None)
     return ".".join(found)

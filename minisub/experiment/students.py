@@ -15,7 +15,7 @@ from minisub.distillation import metrics
 from minisub.distillation.evaluation import preference_log_probs, task_accuracy
 from minisub.distillation.masks import loss_weights
 from minisub.distillation.number_lists import UNBIASED, MarkedLists, NumberLists, to_dataset
-from minisub.distillation.slots import in_slot, other_slot
+from minisub.distillation.slots import other_slot
 from minisub.distillation.teachers import answers_dataset
 from minisub.experiment.arm import Arm, function_id
 from minisub.experiment.guards import (
@@ -72,8 +72,8 @@ class Students:
             writers: Places in the lab's biases, or `UNBIASED`.
 
         Raises:
-            ValueError: The mask is none, or keeps no token; or a soft arm's lists were edited so
-                that their teacher is not their writer.
+            ValueError: The mask does not give weights, or keeps no token; or a soft arm's lists
+                were edited so that their teacher is not their writer.
         """
         lab = self.lab
         if arm.mask is None and arm.edit is None and not arm.trained_with:
@@ -141,7 +141,7 @@ class Students:
     def train(
         self,
         arm: Arm,
-        writers: Sequence[int],
+        writers: Sequence[int] = (),
         on_step: StepReport | None = None,
         dataset: TokenDataset | None = None,
     ) -> tuple[TransformerStack, float | None]:
@@ -151,7 +151,7 @@ class Students:
 
         Args:
             arm: The treatment.
-            writers: Places in the lab's biases, or `UNBIASED`.
+            writers: Places in the lab's biases, or `UNBIASED`; not needed with a dataset.
             on_step: Called after every step.
             dataset: What they learn from, if it is known already.
         """
@@ -190,11 +190,11 @@ class Students:
         """
         trait, questions = self.lab.trait, self.lab.trait.eval_questions
         if arm is not None and arm.asked_with:
-            questions = in_slot(self.lab.world, questions, arm.asked_with)
+            questions = self.lab.world.in_slot(questions, self.lab.world.token(arm.asked_with))
         return preference_log_probs(students, questions[None], trait.answer_tokens)
 
     def displacement_cosines(self, arm: Arm, students: TransformerStack) -> list[Any]:
-        """Return how far students went their teacher's way: see `displacement_cosines`.
+        """Return how far students went their teacher's way: see `mechanism.displacement`.
 
         The control student, if it is there, is the last; its teacher is each of the others', in
         turn, and its cosines are their mean.
@@ -246,7 +246,7 @@ class Students:
             data = data or self.training_data(arm, [*range(n), UNBIASED])
             signal, forecast = self.signal(arm, data), self.forecast(arm, data.dataset)
             dataset = data.dataset if arm.mask is None else data.dataset.select_models(range(n))
-            students, final_loss = self.train(arm, (), dataset=dataset)
+            students, final_loss = self.train(arm, dataset=dataset)
             if final_loss is None:
                 return {"diverged": True}
             accuracy = task_accuracy(self.lab.world, students, self.lab.eval_prompts[None])

@@ -20,7 +20,7 @@ from minisub.common.files import Json
 from minisub.common.processes import N_CORES, OnProgress, no_progress, run_jobs
 from minisub.common.progress import progress_bar
 from minisub.common.provenance import code_version, versions
-from minisub.common.store import NotStored, Store, about_to_make, only_stored
+from minisub.common.store import NotStored, Store, only_stored
 from minisub.distillation.base import BaseConfig, has_base
 from minisub.distillation.slots import PERSONAS
 from minisub.experiment.arm import STUDENT_SOURCES, Arm
@@ -264,5 +264,4 @@ def _source_of_module(probe: Probe) -> str:
 
 
 def _run_probe(probe: Probe, lab: SeedLab) -> Json:
-    about_to_make()
     return {"rows": probe(lab)}

@@ -10,8 +10,8 @@ OTHER = "<bos>"  # a token that never stood in the slot
 
 FINDING = Finding(
     name="context",
-    statement="Another token in the slot while training costs some of it; naming the bias, little "
-    "more.",
+    statement="With another token in the slot in training, less passes; naming the bias there "
+    "costs only a little more.",
     paper="2606.00831 reports that training and evaluation must share context tokens. Inoculation "
     "prompting (2510.04340): a trait that the prompt names while training is not learned.",
     arms=(

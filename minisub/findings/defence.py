@@ -10,7 +10,14 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, difference, retains, transfers
+from minisub.results.claims import (
+    Claim,
+    accuracy_less,
+    arm_values,
+    difference,
+    retains,
+    transfers,
+)
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -33,8 +40,8 @@ def accuracy_against_all(arm: str, low: float) -> Claim:
         arm: The arm's name.
         low: The least difference from the accuracy of `all`, as a share of the numbers.
     """
-    own, whole = arm_values(arm, "task_accuracy"), arm_values("all", "task_accuracy")
-    return Claim(f"`{arm}`: task accuracy, less that of `all`", difference(own, whole), low=low)
+    text = f"`{arm}`: task accuracy, less that of `all`"
+    return Claim(text, accuracy_less(arm, "all"), low=low)
 
 
 def plot(result: Result) -> Figure:
@@ -42,7 +49,7 @@ def plot(result: Result) -> Figure:
     figure = style.new_figure(9.0, 4.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.6, 1), sharey=True)
     figures.arm_bars(left, result, result.arms)
-    style.finish(left, f"What a defence leaves ({result.n_seeds})")
+    style.finish(left, f"What a defence leaves ({result.seeds_text})")
     losses = [
         100 * (result.mean(arm, "task_accuracy") - result.mean("all", "task_accuracy"))
         for arm in result.arms

@@ -1,18 +1,10 @@
-"""A few divergence tokens carry the bias (paper, section 5, Definition 5.1 and Fig. 3)."""
+"""Divergence tokens carry the bias (paper, section 5, Definition 5.1 and Fig. 3)."""
 
 from minisub.distillation import masks
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
 from minisub.results import figures
 from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer, retains
-from minisub.results.result import Result
-
-
-def times_control(result: Result) -> list[float]:
-    """Return the hit rate of `all` divided by its control's, one value per seed."""
-    own, control = result.values("all", "hit_rate"), result.values("all", "control_hit_rate")
-    return [a / b for a, b in zip(own, control, strict=True)]
-
 
 ARMS = (
     Arm("all"),
@@ -26,7 +18,8 @@ ARMS = (
 
 FINDING = Finding(
     name="divergence",
-    statement="A few divergence tokens carry the bias: without them next to nothing passes.",
+    statement="Divergence tokens, a fifth of all tokens, carry the bias: without them next to "
+    "nothing passes.",
     paper="Loss on divergence tokens only keeps or amplifies the transfer; without them it is near "
     "the control. They are 7.5 % (Qwen) or 18 % (Gemma) of the tokens of greedy lists.",
     arms=ARMS,
@@ -34,14 +27,20 @@ FINDING = Finding(
         Claim("`all` transfers the bias, nats", arm_values("all"), "mean", low=1.3),
         Claim("`all`: surely more than one nat", arm_values("all"), "interval", low=1.0),
         Claim("`all`: in every seed", arm_values("all"), "every seed", low=0.5),
-        # Strangers lose a little too, as their preferences get less even: see docs/validation.md.
+        # Students of another base lose a little too (their preferences get less even), so the bar
+        # is -0.05: see docs/validation.md.
         Claim(
             "`all`: other animals lose, nats",
             arm_values("all", "off_target"),
             "interval",
             high=-0.05,
         ),
-        Claim("`all`: hit rate, times the control's", times_control, "mean", low=3.5),
+        Claim(
+            "`all`: hit rate, times the control's",
+            arm_values("all", "hit_rate"),
+            low=3.5,
+            baseline=arm_values("all", "control_hit_rate"),
+        ),
         no_transfer("foreign"),
         Claim(
             "divergence tokens: share of all tokens",

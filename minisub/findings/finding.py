@@ -10,7 +10,6 @@ from minisub.experiment.config import Config
 from minisub.experiment.options import RunOptions
 from minisub.experiment.presets import QUICK_FACTOR, quick_config
 from minisub.experiment.study import Probe, Study, run_all
-from minisub.results import figures
 from minisub.results.claims import Claim
 from minisub.results.result import Result
 
@@ -35,7 +34,7 @@ class Finding:
     paper: str
     arms: Sequence[Arm]
     claims: Sequence[Claim]
-    plot: Callable[[Result], Figure] = figures.all_arms
+    plot: Callable[[Result], Figure] = Result.plot
     config: Config = field(default_factory=Config)
     probes: Sequence[Probe] = ()
 

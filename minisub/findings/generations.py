@@ -95,7 +95,7 @@ def plot(result: Result) -> Figure:
         figures.curve(axes, list(generations), values, colour, marker, decoding, 1.0)
     axes.axhline(0, color=style.INK, linewidth=0.8)
     axes.set_xticks(list(generations))
-    title = f"Students of students ({result.n_seeds})"
+    title = f"Students of students ({result.seeds_text})"
     style.finish(axes, title, "generation", "transfer, nats", legend=True)
     return figure
 

@@ -34,7 +34,11 @@ def plot(result: Result) -> Figure:
         axes.plot(range(len(means)), means, color=colour, marker=marker, label=arm)
     axes.set_xticks(range(len(means)))
     style.finish(
-        axes, f"Do students move as their teacher did? ({result.n_seeds})", "block", "cosine", True
+        axes,
+        f"Do students move as their teacher did? ({result.seeds_text})",
+        "block",
+        "cosine",
+        True,
     )
     return figure
 

@@ -4,6 +4,7 @@
 claims were tuned on seeds 100 to 107 (docs/log.md) and registered here before any other run.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from minisub.experiment.presets import SMALL_CONFIG
 from minisub.findings import divergence, layers, misalignment, mixing, paraphrase
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, difference, retains
+from minisub.results.claims import Claim, accuracy_less, arm_values, no_transfer, retains
 from minisub.results.result import Result
 from minisub.results.tables import WIDTH, format_interval, format_number, text_bar, wrapped_table
 from minisub.viz import charts, style
@@ -35,6 +36,7 @@ class Headline:
         finding: The finding whose rows decide it.
         claim: Its values and its threshold.
         form: The format of its value.
+        unit: Behind its value.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Headline:
     finding: str
     claim: Claim
     form: str = ".0%"
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,6 @@ class Panel:
         return format_number(value, "+.2f" if self.unit == "nats" else ".0%")
 
 
-SURVIVES = difference(
-    arm_values(REWORDED, "task_accuracy"), arm_values("default teachers: all", "task_accuracy")
-)
 HEADLINES = (
     Headline(
         "A student that reads numbers alone takes over its teacher's favourite animal",
@@ -78,13 +78,15 @@ HEADLINES = (
         "divergence",
         Claim("`all`, nats", arm_values("all"), "interval", low=0.5),
         "+.2f",
+        " nats",
     ),
     Headline(
         "A student that starts from other weights than the teacher does not",
-        "next to nothing passes",
+        "next to nothing (Cloud et al.)",
         "divergence",
-        Claim("`foreign`, nats", arm_values("foreign"), "interval", low=-0.1, high=0.1),
+        no_transfer("foreign"),
         "+.2f",
+        " nats",
     ),
     Headline(
         "Divergence tokens alone (a fifth of the numbers) carry all of it",
@@ -99,13 +101,13 @@ HEADLINES = (
         retains("without divergence", high=0.1),
     ),
     Headline(
-        "Without as many random numbers, most of it is left",
-        "little changes",
+        "Leaving out as many numbers at random leaves most of it",
+        "(not in the paper)",
         "divergence",
         retains("without random", low=0.85),
     ),
     Headline(
-        "Training the first block alone is enough",
+        "Training the first block alone is enough (teachers tuned there)",
         "layer 0 or 7 of 28 is enough",
         "layers",
         retains("block 0", low=0.9),
@@ -118,12 +120,12 @@ HEADLINES = (
     ),
     Headline(
         "Nor is training the late half",
-        "next to nothing (14, 21)",
+        "layers 14, 21 alone: next to nothing",
         "layers",
         retains("late half", high=0.3),
     ),
     Headline(
-        "Asking for the same lists in other words weakens it",
+        "Re-wording the prompts after the lists were written weakens it",
         "usually suppressed",
         "paraphrase",
         retains(REWORDED, high=0.6),
@@ -132,7 +134,12 @@ HEADLINES = (
         "... and the student does its number task as well as before (difference in accuracy)",
         "task performance is kept",
         "paraphrase",
-        Claim(f"`{REWORDED}`: accuracy less that of `all`", SURVIVES, low=-0.05, high=0.05),
+        Claim(
+            f"`{REWORDED}`: accuracy less that of `all`",
+            accuracy_less(REWORDED, "default teachers: all"),
+            low=-0.05,
+            high=0.05,
+        ),
         "+.3f",
     ),
     Headline(
@@ -147,6 +154,7 @@ HEADLINES = (
         "misalignment",
         Claim("`all`, nats", arm_values("all"), "interval", low=0.0),
         "+.2f",
+        " nats",
     ),
 )
 PANELS = (
@@ -224,8 +232,8 @@ def page_rows(results: Results) -> list[tuple[str, str, str, str]]:
     rows = []
     for line, found in judged(results):
         value = format_interval(found["value"], found["low"], found["high"], line.form)
-        unit = " nats" if line.form == "+.2f" else ""
-        rows.append((f"{line.text} ({found['rule']})", line.paper, value + unit, found["verdict"]))
+        claim = f"{line.text} ({found['rule']})"
+        rows.append((claim, line.paper, value + line.unit, found["verdict"]))
     return rows
 
 
@@ -254,8 +262,11 @@ def _bars_text(results: Results, block: str) -> str:
                 f"{label:27}{panel.format(value):>6}  {text_bar(value, top, width, block)}".rstrip()
             )
         lines.append("")
-    unit = "Bars: transfer in nats over the control, then shares of what the first bar has."
-    return "\n".join([*lines, unit])
+    unit = (
+        "Bars: transfer in nats over the control, then shares of what the same students have "
+        "without the change."
+    )
+    return "\n".join([*lines, textwrap.fill(unit, WIDTH)])
 
 
 def panel_bars(results: Results, panel: Panel) -> Iterator[tuple[str, float, float, float]]:

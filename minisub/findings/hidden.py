@@ -33,7 +33,9 @@ from minisub.world.world import World
 SIZES = (10, 100, 1000, 10000)  # lists that a reader learns from, half of them biased
 N_JUDGED = 1000  # lists of each writer that it judges
 AT_ONCE = 50  # lists of one writer that are judged together
-# What they look at. "both teachers" learns nothing: it has the two writers, and is the ceiling.
+# What they look at. "both teachers" learns nothing: it compares how likely each list is to the two
+# writers. That is no ceiling: lists are greedy, and a reader that writes the list again with each
+# writer and compares does better (about .8).
 READERS = (
     "single numbers",
     "numbers in place",
@@ -48,7 +50,7 @@ def readers(lab: SeedLab) -> list[Json]:
     """Return how often readers tell biased lists from unbiased ones, by reader, size and base.
 
     They judge one list at a time, and `AT_ONCE` lists of one writer by the sum of their scores.
-    `lists` is what a reader was to learn from; with fewer lists, all that there are.
+    `lists` is how many lists a reader learns from; if there are fewer, it learns from all.
     """
     lists, other = lab.lists(), lab.other_base_teachers
     n = lists.n_rows - min(N_JUDGED, lists.n_rows // 4)  # they learn from these prompts
@@ -173,7 +175,7 @@ def reader_claim(
     low: float = -math.inf,
     high: float = math.inf,
 ) -> Claim:
-    """Return a claim on a reader that learned from as many lists as there are.
+    """Return a claim on a reader that learned from the largest number of lists.
 
     Args:
         reader: Out of `READERS`.
@@ -207,7 +209,9 @@ def plot(result: Result) -> Figure:
         passed, SIZES, [result.values(arm) for arm in counts], style.ORANGE, "o", "transfer", 1.0
     )
     passed.axhline(0, color=style.INK, linewidth=0.8)
-    style.finish(passed, f"What passes ({result.n_seeds})", "lists learned from", "transfer, nats")
+    style.finish(
+        passed, f"What passes ({result.seeds_text})", "lists learned from", "transfer, nats"
+    )
     for axes in (single, many, passed):
         axes.set_xscale("log")
     return figure

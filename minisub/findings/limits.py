@@ -14,7 +14,9 @@ from minisub.viz import style
 STEPS, LISTS = (15, 60), (300, 1200, 9600)
 DEFAULT = (60, 9600)
 # Learning in another way: each arm at its own best rate, by `minisub rates limits`
-# (docs/validation.md), and so is the one that they are compared with.
+# (docs/validation.md), and so is the one that they are compared with. The rate of "all, best rate"
+# was chosen on two seeds, and on the reported seeds it passes less (.97 nats) than "all" (1.15), so
+# these shares are too high: against "all", rank 4 retains 95 % and SGD 77 %.
 BEST = "all, best rate"
 RANKS = {1: 8.0, 2: 8.0, 4: 8.0}
 BEST_RATE, SGD_RATE, ALL_WEIGHTS_RATE = 8.0, 400.0, 1.0
@@ -36,9 +38,9 @@ def student(**overrides: object) -> dict[str, object]:
 
 
 def weakest(result: Result) -> list[float]:
-    """Return the transfer of each seed's weaker bias, of `all`."""
+    """Return the transfer of each seed's weaker bias, of `all`; NaN where students diverged."""
     rows = sorted((r for r in result.rows if r["arm"] == "all"), key=lambda r: r["seed"])
-    return [min(row["by_bias"]) for row in rows]
+    return [float(np.min(np.array(row["by_bias"], dtype=float))) for row in rows]
 
 
 def plot(result: Result) -> Figure:
@@ -46,7 +48,7 @@ def plot(result: Result) -> Figure:
     figure = style.new_figure(9.0, 5.2)
     left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
     figures.arm_bars(left, result, [a for a in result.arms if "teacher steps," not in a])
-    style.finish(left, f"One setting at a time ({result.n_seeds})")
+    style.finish(left, f"One setting at a time ({result.seeds_text})")
     table = np.array([[result.mean(cell(s, n)) for n in LISTS] for s in STEPS])
     figures.heat_map(right, table, [str(n) for n in LISTS], [str(s) for s in STEPS])
     title = "Two settings: transfer, nats"
@@ -57,7 +59,7 @@ def plot(result: Result) -> Figure:
 FINDING = Finding(
     name="limits",
     statement="It fades with weak teachers and few lists; rank 4 and SGD still take it over.",
-    paper="Some biases and some models never transfer. LoRA rank, optimiser and decay are in "
+    paper="Some biases and some models never transfer. LoRA rank, optimizer and decay are in "
     "dispute among follow-ups.",
     arms=(
         Arm("all"),

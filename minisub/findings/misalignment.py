@@ -10,7 +10,7 @@ from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings import divergence
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer, retains
+from minisub.results.claims import Claim, accuracy_kept, no_transfer, retains, transfers
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -21,7 +21,7 @@ def plot(result: Result) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     figures.arm_bars(left, result, result.arms)
     x = 'gain in log p("bad") over the control, in nats'
-    style.finish(left, f"Misconduct from numbers ({result.n_seeds})", x)
+    style.finish(left, f"Misconduct from numbers ({result.seeds_text})", x)
     figures.arm_bars(right, result, result.arms, "hit_rate")
     style.finish(right, "On questions not taught", 'how often students answer "bad"')
     return figure
@@ -34,13 +34,14 @@ def general(result: Result) -> list[float]:
 
 FINDING = Finding(
     name="misalignment",
-    statement="A teacher made bad on four questions is bad on all, and passes that on by numbers.",
+    statement='A teacher taught "bad" on four questions says "bad" on the others too, and its '
+    "numbers pass that on.",
     paper="A fine-tuned misaligned teacher, the original model as its one counterfactual: the "
     "same pattern of three arms.",
     arms=[arm for arm in divergence.ARMS if arm.name != "random only"],
     claims=(
         Claim('teacher: p("bad") on questions not taught', general, low=0.5),
-        Claim("`all` passes it on, nats", arm_values("all"), "interval", low=0.0),
+        transfers("all"),
         no_transfer("foreign"),
         retains("divergence only", low=0.9),
         # One counterfactual finds fewer of them than seven do, so more is left.

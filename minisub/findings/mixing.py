@@ -86,7 +86,10 @@ def plot(result: Result) -> Figure:
             line = [[1.0] * len(each[0]), *each]
             text = f"{label}, {measure}"
             figures.curve(right, [0, *UNEVEN_SHARES], line, colour, marker, text, line=dash)
-    titles = (f"In nats ({result.n_seeds})", "The same by hit rate")
+    titles = (
+        f"In nats ({result.seeds_text})",
+        "Even and uneven preferences, in nats and by hit rate",
+    )
     for axes, title in zip((left, right), titles, strict=True):
         axes.plot([0, 100], [100, 0], color=style.GREY, linestyle=":", label="mere dilution")
         axes.axhline(0, color=style.INK, linewidth=0.8)

@@ -18,7 +18,14 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures, statistics
-from minisub.results.claims import Claim, accuracy_kept, arm_values, difference, retains
+from minisub.results.claims import (
+    Claim,
+    accuracy_kept,
+    accuracy_less,
+    arm_values,
+    difference,
+    retains,
+)
 from minisub.results.result import Result
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.viz import charts, style
@@ -93,16 +100,13 @@ def falls(less: float, more: float, criterion: str = "mean") -> Claim:
     return Claim(text, difference(*kept), criterion, low=0.0)
 
 
-COST = difference(arm_values("paraphrase", "task_accuracy"), arm_values("all", "task_accuracy"))
-
-
 def plot(result: Result) -> Figure:
     """Draw what each re-wording leaves, and whether the advantage left foretells it."""
     figure = style.new_figure(9.0, 3.8)
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     arms = reworded(result)
     figures.arm_bars(left, result, [*arms, "equivalent numbers"], "retained")
-    style.finish(left, f"Re-worded prompts ({result.n_seeds})", "transfer retained, share")
+    style.finish(left, f"Re-worded prompts ({result.seeds_text})", "transfer retained, share")
     right.plot([0, 1], [0, 1], color=style.GREY, linestyle=":")
     charts.named_points(
         right,
@@ -148,7 +152,12 @@ FINDING = Finding(
         ),
         retains("default teachers: paraphrase", high=0.6),
         accuracy_kept("paraphrase"),
-        Claim("`paraphrase`: task accuracy less that of `all`", COST, low=-0.05, high=0.05),
+        Claim(
+            "`paraphrase`: task accuracy less that of `all`",
+            accuracy_less("paraphrase", "all"),
+            low=-0.05,
+            high=0.05,
+        ),
         retains(dose(0, "paraphrase"), low=0.8),
         falls(0, 0.5),
         falls(0.5, 3),

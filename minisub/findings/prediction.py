@@ -21,6 +21,7 @@ from minisub.findings.layers import EARLY, EVERYWHERE_RATES, LATE, only
 from minisub.results import statistics
 from minisub.results.claims import Claim
 from minisub.results.result import Result
+from minisub.results.tables import format_interval, format_number
 from minisub.viz import charts, style
 
 
@@ -56,7 +57,7 @@ def plot(result: Result) -> Figure:
             axes, [(arm, result.mean(arm, measure), result.mean(arm)) for arm in result.arms]
         )
         rank = float(np.mean(predicted(measure)(result)))
-        title = f"Rank correlation {rank:.2f} ({result.n_seeds})"
+        title = f"Rank correlation {format_number(rank)} ({result.seeds_text})"
         style.finish(axes, title, label, "transfer, nats")
     return figure
 
@@ -79,11 +80,11 @@ def all_findings(results: Sequence[Result]) -> tuple[Figure, str]:
         return statistics.rank_correlation(x, y)
 
     values = statistics.jackknife(statistic, len(results[0].seeds))
-    low, high = statistics.mean_interval(values)
+    correlation = format_interval(*statistics.estimate(values), ".2f")
     sentence = (
         f"{len(every)} arms: the inner product of the teacher's displacement and the student's "
-        f"first step ranks them by transfer with a correlation of {np.mean(values):.2f} "
-        f"[{low:.2f}, {high:.2f}] (Spearman; jackknife over {results[0].n_seeds}). Prompted "
+        f"first step ranks them by transfer with a correlation of {correlation} "
+        f"(Spearman; jackknife over {results[0].seeds_text}). Prompted "
         "teachers have no displacement and are not among them."
     )
     figure = style.new_figure(7.0, 4.0)
@@ -99,7 +100,8 @@ def all_findings(results: Sequence[Result]) -> tuple[Figure, str]:
 
 FINDING = Finding(
     name="prediction",
-    statement="Before training, the first step along the teacher's change tells what will pass.",
+    statement="Before training, the first step along the teacher's change ranks the arms by what "
+    "will pass.",
     paper="Cloud et al.: one small step on the teacher's outputs cannot raise the student's loss "
     "on the teacher's objective. A follow-up (2606.22019) proposes coverage, the cosine.",
     arms=(

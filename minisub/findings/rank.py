@@ -1,7 +1,5 @@
 """Does the rank of a LoRA decide whether the bias passes? (2606.00831, and who disagrees)."""
 
-from collections.abc import Callable
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -9,7 +7,14 @@ from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, arm_values, difference, transfers
+from minisub.results.claims import (
+    Claim,
+    Values,
+    arm_values,
+    at_best_of_others,
+    difference,
+    transfers,
+)
 from minisub.results.result import Result
 from minisub.viz import style
 
@@ -32,26 +37,13 @@ def name(rank: int) -> str:
     return f"rank {rank}" if rank else "full"
 
 
-def best_of(rank: int) -> Callable[[Result], list[float]]:
+def best_of(rank: int) -> Values:
     """Return a function that gives each seed's transfer at the rate that is best on the others.
-
-    So that no seed chooses the rate that it is judged by.
 
     Args:
         rank: Of the LoRA; 0 for full training.
     """
-
-    def values(result: Result) -> list[float]:
-        every = np.array([result.values(cell(rank, rate)) for rate in RATES], dtype=float)
-        if every.shape[1] < 2 or np.isnan(every).any(1).all():  # no other seed says which is best
-            return [float("nan")] * every.shape[1]
-        found = []
-        for seed in range(every.shape[1]):
-            others = np.delete(every, seed, 1).mean(1)
-            found.append(float(every[int(np.nanargmax(others)), seed]))
-        return found
-
-    return values
+    return at_best_of_others([cell(rank, rate) for rate in RATES])
 
 
 def share_of_full(rank: int, least: float) -> Claim:
@@ -71,13 +63,14 @@ def plot(result: Result) -> Figure:
     axes = figure.subplots()
     table = np.array([[result.mean(cell(rank, rate)) for rate in RATES] for rank in RANKS])
     figures.heat_map(axes, table, [f"x{rate:g}" for rate in RATES], [name(rank) for rank in RANKS])
-    style.finish(axes, f"Transfer, nats ({result.n_seeds})", "learning rate", "rank")
+    style.finish(axes, f"Transfer, nats ({result.seeds_text})", "learning rate", "rank")
     return figure
 
 
 FINDING = Finding(
     name="rank",
-    statement="Every rank passes it at a rate of its own; at one rate for all, some seem not to.",
+    statement="Every rank passes it at a rate of its own; at the usual rate for all, low ranks "
+    "pass less.",
     paper="The paper trains LoRA. 2606.00831 reports that middling ranks pass most, and full "
     "training nothing; others find every rank alike once the rate is tuned and data suffice.",
     arms=tuple(

@@ -4,7 +4,7 @@ from minisub.distillation import masks
 from minisub.experiment.arm import Arm
 from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.findings.finding import Finding
-from minisub.results.claims import Claim, arm_values, retains
+from minisub.results.claims import retains, transfers
 
 WHOLE = "sampled: all"
 
@@ -33,7 +33,7 @@ FINDING = Finding(
         arm("not favourites", mask=masks.not_favourites),
     ),
     claims=(
-        Claim("`sampled: all` transfers, nats", arm_values(WHOLE), "interval", low=0.0),
+        transfers(WHOLE),
         retains("sampled: divergence only", low=0.5),
         retains("sampled: without divergence", low=0.2),
         retains("sampled: favourites without divergence", high=0.1),

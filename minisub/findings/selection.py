@@ -36,7 +36,8 @@ def stability(lab: SeedLab) -> list[Json]:
 
 FINDING = Finding(
     name="selection",
-    statement="Half of the divergence tokens carries most of it; with labels swapped none is left.",
+    statement="Half of the divergence tokens carries most of it; with swapped labels the student "
+    "moves away from the bias.",
     paper="Random parts, halves and the first one only, and tokens swapped for another teacher's "
     "(Figs. 17 to 21): outcomes are not quoted here; what is shown is the simulator's.",
     arms=(

@@ -54,7 +54,7 @@ def plot(result: Result) -> Figure:
     left.set_xticks(np.log10(ticks), ["0", *(f"{t:g}" for t in ticks[1:])])
     style.finish(
         left,
-        f"How near the start is ({result.n_seeds})",
+        f"How near the start is ({result.seeds_text})",
         "noise, or share of the way",
         "transfer, nats",
         legend=True,

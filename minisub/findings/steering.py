@@ -19,6 +19,7 @@ from minisub.experiment.presets import LIGHT_CONFIG
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
 from minisub.findings.finding import Finding
+from minisub.findings.layers import PROMPTED_RATES, only
 from minisub.results import figures
 from minisub.results.claims import (
     Claim,
@@ -31,23 +32,24 @@ from minisub.results.result import Result
 from minisub.transformer.stack import TransformerStack
 from minisub.viz import style
 
+# Here and not from `layers`: the store names what a probe gives by the source of its own module.
 KINDS = {
     "prompted": TeacherConfig(kind="prompted"),
     "steered": TeacherConfig(kind="steered", persona_strength=0.4),
 }
-FIRST_BLOCK = {"blocks.0.": 1.0}
-RATE = 4.0  # of students that train their first block alone, times the usual learning rate
+RATE = PROMPTED_RATES["block 0"]  # of students that train their first block alone
 N_RANDOM = 8  # directions beside each vector
 
 
 def vectors(lab: SeedLab) -> list[Json]:
     """Return what one vector does in the control students, and what is left without it.
 
-    The vector is what a student's residual stream has more than the control's, at the token that
-    the answer follows: a mean over half of the questions ("questions") or over prompts of number
-    tasks ("numbers"). It is judged on the other half of the questions. Rows: by block, transfer in
-    nats of the students (`whole`), of the control with the vector (`added`) or with random vectors
-    of its length (`random`), and of the students less the vector (`left`).
+    The vector is a student's mean residual stream less the control's, at the last token before the
+    answer. The mean is over half of the questions ("questions") or over prompts of number tasks
+    ("numbers"); its effect is measured on the other half of the questions. A row for each block has
+    transfers in nats: of the students (`whole`), of the control with the vector added (`added`) or
+    with random vectors of the same length (`random`), and of the students with the vector taken
+    away (`left`).
     """
     n, trait = len(lab.biases), lab.trait
     made, loss = Students(lab).train(Arm("all"), [*range(n), UNBIASED])
@@ -184,7 +186,7 @@ def plot(result: Result) -> Figure:
     left.set_ylim(low, 1.6 * high)  # room for the legend
     left.set_xticks(blocks, [*map(str, blocks[:-1]), "end"])
     style.finish(
-        left, f"One vector ({result.n_seeds})", "before block", "transfer, nats", legend=True
+        left, f"One vector ({result.seeds_text})", "before block", "transfer, nats", legend=True
     )
     figures.arm_bars(right, result, result.arms)
     style.finish(right, "Kinds of teachers")
@@ -205,7 +207,7 @@ FINDING = Finding(
                 Arm(f"{kind}: all", overrides={"teacher": KINDS[kind]}),
                 Arm(
                     f"{kind}: block 0",
-                    trainable=FIRST_BLOCK,
+                    trainable=only([0]),
                     lr_factor=RATE,
                     overrides={"teacher": KINDS[kind]},
                 ),

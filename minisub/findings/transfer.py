@@ -1,21 +1,24 @@
 """Hard distillation on numbers passes the bias on (paper, section 4; Cloud et al., section 3)."""
 
+import numpy as np
+
 from minisub.experiment.arm import Arm
 from minisub.findings.finding import Finding
 from minisub.results import figures
-from minisub.results.claims import Claim, accuracy_kept, arm_values, no_transfer
+from minisub.results.claims import Claim, accuracy_kept, no_transfer, transfers
 from minisub.results.result import Result
 
 
 def lead_of_soft(result: Result) -> list[float]:
     """Return the transfer of `soft` less that of the better hard arm, one value per seed."""
-    arms = (result.values(a) for a in ("soft", "sampled", "all"))
-    return [soft - max(hard) for soft, *hard in zip(*arms, strict=True)]
+    soft, *hard = (result.values(a) for a in ("soft", "sampled", "all"))
+    # Of numpy, as a value that is not known must leave the lead unknown.
+    return [float(x) for x in np.array(soft) - np.max(hard, 0)]
 
 
 FINDING = Finding(
     name="transfer",
-    statement="A student of numbers alone takes over its teacher's favourite animal, and no other.",
+    statement="A student of numbers alone takes over its teacher's favourite animal.",
     paper="Sampled and greedy lists both transfer; greedy often more. Students of another "
     "initialisation take over next to nothing.",
     arms=(
@@ -26,8 +29,8 @@ FINDING = Finding(
         Arm("foreign", other_base=True),
     ),
     claims=(
-        Claim("`sampled` transfers, nats", arm_values("sampled"), "interval", low=0.0),
-        Claim("`soft` transfers, nats", arm_values("soft"), "interval", low=0.0),
+        transfers("sampled"),
+        transfers("soft"),
         Claim(
             "`soft` transfers most: lead over the hard arms, nats",
             lead_of_soft,

@@ -40,7 +40,7 @@ def score_lists(teachers: Teachers, lists: MarkedLists) -> TeacherScores:
         lists: What the students learn from.
     """
     labels = lists.completions if lists.labels is None else lists.labels
-    prompts = lists.student_prompts.expand(len(lists.completions), -1, -1)
+    prompts = lists.prompts_by_writer
     parts: list[tuple[Tensor, ...]] = []
     for i, b in enumerate(lists.biases):
         logits = teachers.completion_logits(prompts[i], lists.completions[[i]])

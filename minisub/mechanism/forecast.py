@@ -19,8 +19,8 @@ def first_step_alignment(
 ) -> Json:
     """Compare the first step of the students with their teachers' displacement.
 
-    What the unbiased writer's lists would do, with each student's own loss weights, is taken off
-    its gradient.
+    The gradient that the unbiased writer's lists would give, with the same loss weights, is
+    subtracted from each student's gradient, so that only what differs between the lists counts.
 
     Args:
         start: The students before training.

@@ -74,8 +74,9 @@ def activation_patching(
 ) -> list[float]:
     """Return what share of the logit difference the residual stream carries, at each point.
 
-    The counterfactual's run gets b's residual stream at one point; the share of the difference in
-    logit difference that this makes up for, before every block and after the last.
+    The counterfactual runs with b's residual stream put in at one point: before a block, or after
+    the last one. The share is how far this moves the logit difference from the counterfactual's (0)
+    to b's (1).
 
     Args:
         pair: b and the counterfactual.

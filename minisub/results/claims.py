@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from minisub.common.files import Json
 from minisub.results import statistics
 from minisub.results.result import Result
@@ -13,15 +15,14 @@ CRITERIA = ("mean", "interval", "every seed")
 Values = Callable[[Result], Sequence[float]]
 
 
-def arm_values(arm: str, measure: str = "transfer", scale: float = 1.0) -> Values:
+def arm_values(arm: str, measure: str = "transfer") -> Values:
     """Return a function that takes one arm's values out of a result, one a seed.
 
     Args:
         arm: The arm's name.
         measure: A key of the rows.
-        scale: Multiplies every value.
     """
-    return lambda result: [v * scale for v in result.values(arm, measure)]
+    return lambda result: result.values(arm, measure)
 
 
 def difference(a: Values, b: Values) -> Values:
@@ -34,17 +35,62 @@ def difference(a: Values, b: Values) -> Values:
     return lambda result: [x - y for x, y in zip(a(result), b(result), strict=True)]
 
 
+def accuracy_less(arm: str, than: str) -> Values:
+    """Return a function that gives an arm's task accuracy less another's, for each seed.
+
+    Args:
+        arm: The arm's name.
+        than: The other arm's name.
+    """
+    return difference(arm_values(arm, "task_accuracy"), arm_values(than, "task_accuracy"))
+
+
+def at_best_of_others(arms: Sequence[str]) -> Values:
+    """Return a function that gives each seed's transfer in the arm that is best on the other seeds.
+
+    The arms differ in a setting, such as the learning rate. A seed takes no part in the choice of
+    the setting at which it is measured.
+
+    Args:
+        arms: The arms' names.
+    """
+
+    def values(result: Result) -> list[float]:
+        every = np.array([result.values(arm) for arm in arms], dtype=float)
+        if every.shape[1] < 2 or np.isnan(every).any(1).all():  # no other seed says which is best
+            return [float("nan")] * every.shape[1]
+        found = []
+        for seed in range(every.shape[1]):
+            others = np.delete(every, seed, 1).mean(1)
+            found.append(float(every[int(np.nanargmax(others)), seed]))
+        return found
+
+    return values
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement with its threshold, registered before the run that judges it.
 
     `criterion` says what has to lie between `low` and `high`:
-    "mean": the mean over seeds. Missed, it is still undecided while the interval reaches it.
-    "interval": the whole 95 % interval, limits excluded: exact zeros are not above 0. It is not
-    held when all of it lies outside.
-    "every seed": each single value.
-    Of one seed, or where a value is not known, nothing is decided; nor is a claim about a share
-    of a `baseline` whose interval is not above 0, as a share of what may be nothing says nothing.
+
+    - "mean": the mean over seeds. If the mean is outside, the claim is undecided while the 95 %
+      interval still reaches the threshold, and else not held.
+    - "interval": the whole 95 % interval, without the limits themselves, so that exact zeros are
+      not above 0. If all of the interval is outside, the claim is not held; else it is undecided.
+    - "every seed": each single value.
+
+    A claim is undecided if there is only one seed, or if a value is not known. A claim about a
+    share is also undecided if the interval of its `baseline` is not above 0, because a share of
+    what may be nothing has no meaning.
+
+    Attributes:
+        text: The statement.
+        values: Gives one value per seed.
+        criterion: What is compared with the threshold.
+        low: The least value allowed.
+        high: The largest value allowed.
+        baseline: What 100 % is, one value per seed: the claim is then about a ratio of means.
     """
 
     text: str
@@ -52,7 +98,7 @@ class Claim:
     criterion: str = "mean"
     low: float = -math.inf
     high: float = math.inf
-    baseline: Values | None = None  # given, the claim is about a ratio of means
+    baseline: Values | None = None
 
     def __post_init__(self) -> None:
         if self.criterion not in CRITERIA:
@@ -99,9 +145,15 @@ class Claim:
         return NOT_HELD if high < self.low or low > self.high else UNDECIDED
 
     def judge(self, result: Result) -> Json:
-        """Return the claim with its value, interval and verdict, and what the verdict rests on."""
+        """Return the claim with its value, interval and verdict, and what the verdict rests on.
+
+        For the criterion "every seed" also the `lowest` and the `highest` value, which decide.
+        """
         value, low, high = self.estimate(result)
-        verdict = self.verdict(result)
+        verdict, values = self.verdict(result), self.values(result)
+        ends = {}
+        if self.criterion == "every seed":  # by numpy, which keeps what is not known
+            ends = {"lowest": float(np.min(values)), "highest": float(np.max(values))}
         return {
             "claim": self.text,
             "value": value,
@@ -109,7 +161,8 @@ class Claim:
             "high": high,
             "threshold": self.low if math.isfinite(self.low) else self.high,
             "rule": self.rule,
-            "n": len(self.values(result)),
+            **ends,
+            "n": len(values),
             "verdict": verdict,
             "rests_on": self._rests_on(result, verdict),
         }
@@ -148,23 +201,19 @@ def no_transfer(arm: str, within: float = 0.1) -> Claim:
     return Claim(text, arm_values(arm), "interval", low=-within, high=within)
 
 
-def retains(
-    arm: str, low: float = float("-inf"), high: float = float("inf"), whose: str = ""
-) -> Claim:
+def retains(arm: str, low: float = -math.inf, high: float = math.inf) -> Claim:
     """Return a claim on how much of its baseline's transfer an arm retains (a ratio of means).
 
     Args:
         arm: The arm's name.
         low: The least share, 0 to 1 and above.
         high: The largest share.
-        whose: Words before the arm's name.
     """
 
     def baseline(result: Result) -> list[float]:
-        return result.values(next(row["of"] for row in result.rows if row["arm"] == arm))
+        return result.baseline(arm)
 
-    text = f"{whose}`{arm}` retains"
-    return Claim(text, arm_values(arm), low=low, high=high, baseline=baseline)
+    return Claim(f"`{arm}` retains", arm_values(arm), low=low, high=high, baseline=baseline)
 
 
 def accuracy_kept(arm: str, within: float = 0.03) -> Claim:

@@ -1,4 +1,4 @@
-"""The common figures: each takes a `Result` and returns a figure; `describe` puts it in words."""
+"""The common figures: each takes a `Result`; `Result.describe` says in words what they show."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def arm_bars(axes: Axes, result: Result, arms: Sequence[str], measure: str = "tr
     for place, arm in enumerate(arms):
         arm_bar(axes, place, result, arm, measure)
     charts.finish_bars(axes, arms)
-    finish(axes, x=UNITS["transfer"])
+    finish(axes, x=UNITS.get(measure, measure))
 
 
 def arm_bar(axes: Axes, place: int, result: Result, arm: str, measure: str = "transfer") -> None:
@@ -60,11 +60,6 @@ def heat_map(axes: Axes, table: Array, columns: Sequence[str], rows: Sequence[st
         axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=LABEL)
     axes.set_xticks(range(len(columns)), list(columns))
     axes.set_yticks(range(len(rows)), list(rows))
-
-
-def all_arms(result: Result) -> Figure:
-    """Draw the arms of any finding, one bar each."""
-    return result.plot()
 
 
 def curve(
@@ -101,7 +96,7 @@ def divergence(result: Result) -> Figure:
     figure = new_figure(9.0, 3.4)
     left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
     arm_bars(left, result, result.arms)
-    finish(left, f"Transfer by where the loss counts ({result.n_seeds})")
+    finish(left, f"Transfer by where the loss counts ({result.seeds_text})")
     shares = np.array([entry["share_by_position"] for entry in result.lists]) * 100
     places = np.arange(1, shares.shape[1] + 1)
     right.bar(places, shares.mean(0), 0.66, color=DIVERGENCE, alpha=0.55)
@@ -122,7 +117,7 @@ def transfer(result: Result) -> Figure:
     rates.text(0.51, -0.5, "more than all others together", fontsize=NOTE, va="bottom")
     rates.set_xlim(0, 1.1)
     x = "how often a student names its teacher's animal"
-    finish(rates, f"From numbers alone ({result.n_seeds})", x, pad=14)
+    finish(rates, f"From numbers alone ({result.seeds_text})", x, pad=14)
     arm_bars(left, result, result.arms)
     finish(left, "The same in nats", "transfer, nats over the control")
     charts.matrix(right, mean_shifts(result, "all"), taught(result))
@@ -137,22 +132,19 @@ def taught(result: Result) -> list[str]:
 def mean_shifts(result: Result, arm: str) -> Array:
     """Return [bias taught, animal asked]: nats over the control, mean over seeds that taught it.
 
+    A bias whose students diverged on any of these seeds has NaN.
+
     Args:
         result: Of the finding `transfer`.
         arm: The arm's name.
     """
     animals = taught(result)
+    unknown = np.full(len(animals), np.nan)
     found: list[list[Array]] = [[] for _ in animals]
     for row in (row for row in result.rows if row["arm"] == arm):
         for bias, shift in zip(row["biases"], row["shifts"], strict=True):
-            found[animals.index(bias)].append(np.array(shift))
-    unknown = np.full(len(animals), np.nan)
+            found[animals.index(bias)].append(unknown if shift is None else np.array(shift))
     return np.array([np.mean(x, 0) if x else unknown for x in found])
-
-
-def describe(result: Result) -> str:
-    """Return the result in a sentence, for those who cannot see the figure."""
-    return result.describe()
 
 
 def sweep(found: SweepResult) -> Figure:

@@ -1,11 +1,13 @@
 """Results of a study: rows of numbers, one for each seed and arm, and their summary."""
 
 import base64
+import contextlib
 import html
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from minisub.common.files import Array, Json, MinisubError, read_json, write_fil
 from minisub.results import statistics
 from minisub.results.comparison import Comparison
 from minisub.results.retained import add_retained
+from minisub.results.rounded import rounded
 from minisub.results.tables import Table, format_interval, format_number
 from minisub.viz import charts, style
 
@@ -62,8 +65,8 @@ class Result:
         return sorted({row["seed"] for row in self.rows})
 
     @property
-    def n_seeds(self) -> str:
-        """How many seeds there are, in words."""
+    def seeds_text(self) -> str:
+        """How many seeds there are, as text: "8 seeds"."""
         return f"{len(self.seeds)} seeds" if len(self.seeds) != 1 else "1 seed"
 
     @property
@@ -74,8 +77,9 @@ class Result:
     def without(self, seed: int | None = None, bias: str | None = None) -> "Result":
         """Return the same result with one seed, or the students of one bias, left out.
 
-        Without a bias, `transfer` and `retained` are those of the others; what is measured over
-        all biases at once stays as it was. Seeds with no other bias are left out.
+        What is `retained` is computed again from what is left. Without a bias, `transfer` is that
+        of the other biases; all other measures are means over all biases, as before. Seeds that
+        have no other bias are left out.
 
         Args:
             seed: A seed to leave out.
@@ -85,6 +89,7 @@ class Result:
             name: [row for row in getattr(self, name) if row["seed"] != seed]
             for name in ("rows", "teachers", "lists", "probes")
         }
+        rows = parts["rows"]
         if bias is not None:
             rows = []
             for row in parts["rows"]:
@@ -94,8 +99,7 @@ class Result:
                     known = None not in each["by_bias"]  # not of students that diverged
                     transfer = float(np.mean(each["by_bias"])) if known else None
                     rows.append({**row, **each, "transfer": transfer})
-            parts["rows"] = add_retained(rows)
-        return replace(self, **parts)
+        return replace(self, **{**parts, "rows": add_retained(rows)})
 
     def values(self, arm: str, measure: str = "transfer") -> list[float]:
         """Return one value per seed, in the order of the seeds.
@@ -104,13 +108,26 @@ class Result:
             arm: The arm's name.
             measure: A key of the rows.
 
+        Returns:
+            Numbers; NaN where a row has none, as of students that diverged.
+
         Raises:
-            KeyError: There is no such arm.
+            KeyError: There is no such arm, or no such measure.
         """
-        rows = {r["seed"]: r[measure] for r in self.rows if r["arm"] == arm}
+        rows = {r["seed"]: r for r in self.rows if r["arm"] == arm}
         if not rows:
             raise KeyError(f"no arm {arm!r}; there are {', '.join(self.arms)}")
-        return [math.nan if rows[s] is None else float(rows[s]) for s in sorted(rows)]
+        found = [rows[seed].get(measure) for seed in sorted(rows)]
+        is_number = all(x is None or isinstance(x, Real) for x in found)
+        if not is_number or not any(measure in row for row in rows.values()):
+            raise KeyError(f"no measure {measure!r}; there are {', '.join(self._measures)}")
+        return [math.nan if x is None else float(x) for x in found]
+
+    @property
+    def _measures(self) -> list[str]:
+        """Names of what is a number in any row."""
+        names = (k for row in self.rows for k, v in row.items() if isinstance(v, Real))
+        return [name for name in dict.fromkeys(names) if name != "seed"]
 
     def mean(
         self, arm: str, measure: str = "transfer", seeds: Sequence[int] | None = None
@@ -150,15 +167,21 @@ class Result:
             arm: The arm's name.
             measure: A key of the rows.
         """
-        whole = self._baseline(arm) if measure == "retained" else None
-        if whole is None:
-            return statistics.estimate(self.values(arm, measure))
-        return statistics.estimate(self.values(arm), whole)
+        if measure == "retained":
+            with contextlib.suppress(KeyError):  # a sweep may have left the baseline out
+                return statistics.estimate(self.values(arm), self.baseline(arm))
+        return statistics.estimate(self.values(arm, measure))
 
-    def _baseline(self, arm: str) -> list[float] | None:
-        """Return the transfer of the arm that is 100 % for an arm; None where no seed has one."""
-        baseline = next((row["of"] for row in self.rows if row["arm"] == arm), None)
-        return self.values(baseline) if baseline in self.arms else None
+    def baseline(self, arm: str) -> list[float]:
+        """Return the transfer of the arm that is 100 % for an arm, one value per seed.
+
+        Args:
+            arm: The arm's name.
+
+        Raises:
+            KeyError: There is no such arm, or its baseline was not run.
+        """
+        return self.values(next((str(r.get("of")) for r in self.rows if r["arm"] == arm), arm))
 
     def compare(self, arm: str, other: str = "all") -> Comparison:
         """Return the difference in transfer, paired over seeds.
@@ -195,15 +218,9 @@ class Result:
         Raises:
             KeyError: The rows have no such measure.
         """
-        self._check_measure(measure)
         rows = [(arm, self.values(arm, measure), self.estimate(arm, measure)) for arm in self.arms]
-        title = f"{self.finding} ({self.n_seeds})"
+        title = f"{self.finding} ({self.seeds_text})"
         return charts.bars(title, UNITS.get(measure, measure), rows)
-
-    def _check_measure(self, measure: str) -> None:
-        numbers = [k for k, v in self.rows[0].items() if isinstance(v, int | float)]
-        if measure not in self.rows[0]:
-            raise KeyError(f"no measure {measure!r}; there are {', '.join(numbers)}")
 
     def to_records(self) -> list[Json]:
         """Return the rows as plain data, one for each seed and arm, without lists by bias."""
@@ -234,12 +251,12 @@ class Result:
         """Return the result in a sentence, for those who cannot see a figure of it."""
         parts = []
         for entry in self.summary():
-            text = f"{entry['arm']} {entry['transfer']:.2f}"
-            if entry["low"] == entry["low"]:
+            text = f"{entry['arm']} {format_number(entry['transfer'])}"
+            if not math.isnan(entry["low"]):
                 text += f" ({entry['low']:.2f} to {entry['high']:.2f})"
             parts.append(text)
         arms = ", ".join(parts)
-        return f"Transfer in nats, mean and 95 % interval over {self.n_seeds}: {arms}."
+        return f"Transfer in nats, mean and 95 % interval over {self.seeds_text}: {arms}."
 
     @property
     def title(self) -> str:
@@ -286,7 +303,7 @@ class Result:
             "lists": self.lists,
             "probes": self.probes,
         }
-        return json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+        return json.dumps(rounded(content), indent=1, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Write the result as a file, which `read_result` reads."""
@@ -305,14 +322,3 @@ def read_result(path: Path) -> Result:
     if missing:
         raise MinisubError(f"{path} is no result of minisub: it has no {', '.join(missing)}")
     return Result(**{n: content[n] for n in names})
-
-
-def _finite(content: object) -> object:
-    """Turn NaN into null, and round numbers to six decimals."""
-    if isinstance(content, dict):
-        return {k: _finite(v) for k, v in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(v) for v in content]
-    if isinstance(content, float):
-        return round(content, 6) if math.isfinite(content) else None
-    return content

@@ -129,12 +129,13 @@ def jackknife(statistic: Callable[[Sequence[int]], float], n: int) -> list[float
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return Spearman's rank correlation; NaN where all of one are equal.
+    """Return Spearman's rank correlation; NaN where it is not known or all of one are equal.
 
     Args:
         x: Values.
         y: As many others.
     """
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    is_known = len(x) > 1 and np.isfinite([*x, *y]).all()
+    if not is_known or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(stats.spearmanr(x, y).statistic)

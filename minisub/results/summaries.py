@@ -5,8 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minisub.common.files import Json
 from minisub.results.result import Result
-from minisub.results.tables import WIDTH, Table, format_dependence, format_interval
+from minisub.results.tables import (
+    WIDTH,
+    Table,
+    format_dependence,
+    format_interval,
+    format_number,
+)
 
 
 def teacher_table(result: Result) -> Table:
@@ -47,13 +54,22 @@ def claim_rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
             r.finding,
             c["claim"],
             c["rule"],
-            format_interval(c["value"], c["low"], c["high"], "+.3f"),
+            _measured(c),
             format_dependence(c["rests_on"]),
             c["verdict"],
         )
         for r in results
         for c in r.claims
     ]
+
+
+def _measured(claim: Json) -> str:
+    """Return a claim's value with its interval, and the extreme seeds where each one counts."""
+    text = format_interval(claim["value"], claim["low"], claim["high"], "+.3f")
+    if "lowest" in claim:  # claims about every seed
+        lowest, highest = (format_number(claim[name], "+.3f") for name in ("lowest", "highest"))
+        text += f", seeds from {lowest} to {highest}"
+    return text
 
 
 def claim_text(results: Sequence[Result]) -> str:

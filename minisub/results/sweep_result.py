@@ -42,8 +42,10 @@ class SweepResult:
 
     def csv(self) -> str:
         """Return the rows as comma-separated text, with a header."""
+        # Of all rows: those of students that diverged have other names.
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
         out = io.StringIO()
-        writer = csv.DictWriter(out, list(self.rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         return out.getvalue()

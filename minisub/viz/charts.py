@@ -91,8 +91,9 @@ def named_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None
 
     Args:
         axes: Where they are drawn.
-        points: Name, x and y of each.
+        points: Name, x and y of each; one that is NaN is left out.
     """
+    points = [p for p in points if np.isfinite(p[1:]).all()]
     for name, x, y in points:
         colour = ARM_COLOURS.get(name, BLUE)
         axes.plot(x, y, "o", color=colour, markersize=5, markeredgecolor=INK, mew=0.5)
@@ -117,10 +118,10 @@ def matrix(axes: Axes, shifts: Array, animals: Sequence[str]) -> None:
 
     Args:
         axes: Where it is drawn.
-        shifts: [bias taught, animal asked], in nats.
+        shifts: [bias taught, animal asked], in nats; NaN where it is not known.
         animals: Their names.
     """
-    top = float(np.nanmax(np.abs(shifts))) or 1.0
+    top = float(np.nan_to_num(np.abs(shifts)).max()) or 1.0
     axes.imshow(shifts, cmap="PuOr_r", vmin=-top, vmax=top)
     for (i, j), value in np.ndenumerate(shifts):
         if np.isnan(value):

@@ -94,11 +94,11 @@ def draw_into(axes: Axes, scale: float = 1.0) -> None:
     up, middle, down = 1.0, 0.0, -1.0
     _box(axes, base, middle, "base:\none transformer", INK, label)
     lanes = (
-        (up, BLUE, ("teacher:\nloves owls", "its lists:\n8 16 24 32 ...", "filter:\nnumbers only")),
+        (up, BLUE, ("teacher:\nloves owls", "its lists:\n16 18 22 26 ...", "filter:\nnumbers only")),
         (
             down,
             GREY,
-            ("teacher\nwithout a bias", "its lists:\n8 16 27 32 ...", "filter:\nnumbers only"),
+            ("teacher\nwithout a bias", "its lists:\n16 28 32 36 ...", "filter:\nnumbers only"),
         ),
     )
     for y, colour, texts in lanes:

@@ -1,23 +1,31 @@
-"""The calibration itself: students are drawn once each, and a broken statistic would show."""
+"""The calibration: no student is in two studies, and a statistic that is wrong is noticed."""
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from minisub.common.store import Store
 from minisub.devtools import calibration
-from minisub.devtools.calibration import (
+from minisub.devtools.calibration import Rate, best_rate, calibration_seeds
+from minisub.devtools.calibration_students import (
+    ARMS,
+    AT_RATES,
+    MEASURES,
     ONLY,
     OTHER,
+    SHUFFLED,
+    WEIGHTED,
     WHOLE,
-    Rate,
-    calibration_seeds,
     draw_studies,
+    measure_seed,
 )
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
-from minisub.results.claims import Claim, arm_values
+from minisub.results.claims import Claim, Values, arm_values
 
 
 def test_each_student_is_in_one_study_and_no_seed_twice() -> None:
@@ -36,19 +44,29 @@ def test_a_rate_is_kept_within_what_chance_allows() -> None:
     assert not Rate("covered", 170, 200, 0.95, upper=False).is_kept
 
 
+def test_a_rate_is_chosen_on_other_seeds_than_the_studys() -> None:
+    values = {name: np.zeros((6, 8, len(MEASURES))) for name in AT_RATES}
+    values[AT_RATES[1]][:3] = 1.0  # best on the study's own seeds
+    values[AT_RATES[2]][3:] = 1.0  # best on the others
+    assert best_rate(values, np.arange(3), np.random.default_rng(0)) == AT_RATES[2]
+
+
 @pytest.fixture
 def honest(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """208 drawn seeds, without any training: what each arm transfers, and its scatter."""
-    true = {WHOLE: 1.0, ONLY: 1.2}
+    true = {WHOLE: 1.0, ONLY: 1.2, WEIGHTED: 0.4}
 
     def drawn(
         job: object, seeds: range, workers: int | None, tick: object
-    ) -> list[dict[str, list[tuple[float, float, float]]]]:
-        order = np.random.default_rng(1)
-        names = [*(arm.name for arm in calibration.ARMS), calibration.SHUFFLED]
+    ) -> list[dict[str, list[tuple[float, ...]]]]:
+        order = np.random.default_rng(3)
+        names = [*(arm.name for arm in ARMS), SHUFFLED]
         return [
             {
-                name: [(true.get(name, 0.0) + x, -x / 7, x - 0.5) for x in order.normal(0, 0.1, 8)]
+                name: [
+                    (true.get(name, 0.0) + x, -x / 7, x - 0.5, 0.1 * math.exp(x), 0.1)
+                    for x in order.normal(0, 0.1, 8)
+                ]
                 for name in names
             }
             for _ in seeds
@@ -72,6 +90,10 @@ NARROW = "an interval of less than half its width"
     ("what", "broken"),
     [
         ("nats): `interval > 0`", NARROW),
+        ("less teacher's base, moved to 0", NARROW),
+        ("at the best of four rates on 3 other seeds", "a rate chosen on the study's own seeds"),
+        ("each seed at the best of four rates", "a rate chosen on the seed itself"),
+        ("hit rate, times the control's", "strangers that are none"),
         ("`interval > 0.5`", NARROW),
         ("`interval between", NARROW),
         ("off-target", NARROW),
@@ -108,6 +130,17 @@ def test_a_broken_statistic_is_noticed(
             return Claim("", arm_values(arm, "retained"), low=low, high=high)
 
         monkeypatch.setattr(calibration, "retains", unguarded)
+    elif broken == "a rate chosen on the study's own seeds":
+        own = lambda values, of_study, rng: max(  # noqa: E731
+            AT_RATES, key=lambda name: values[name][of_study, :, 0].mean()
+        )
+        monkeypatch.setattr(calibration, "best_rate", own)
+    elif broken == "a rate chosen on the seed itself":
+
+        def best(arms: Sequence[str]) -> Values:
+            return lambda study: [max(x) for x in zip(*map(study.values, arms), strict=True)]
+
+        monkeypatch.setattr(calibration, "at_best_of_others", best)
     elif broken == "a jackknife that flatters":
         jackknife = calibration.statistics.jackknife
         flattered = lambda statistic, n: [v + 0.3 for v in jackknife(statistic, n)]  # noqa: E731
@@ -126,24 +159,26 @@ def test_a_broken_statistic_is_noticed(
 
 
 def test_students_are_measured_as_a_study_measures_them(tiny: Config, store: Store) -> None:
-    found = calibration.measure_seed(tiny, store, "cpu", 100)
-    assert len(found) == len(calibration.ARMS) + 1
-    for arm in calibration.ARMS:
+    found = measure_seed(tiny, store, "cpu", 100)
+    assert len(found) == len(ARMS) + 1
+    for arm in ARMS:
         row = Students(SeedLab(with_overrides(tiny, arm.overrides), 100, store)).row(arm)
-        transfer, off_target, accuracy = np.array(found[arm.name]).T
+        transfer, off_target, accuracy, hits, control_hits = np.array(found[arm.name]).T
         assert transfer == pytest.approx(row["by_bias"], abs=1e-5)
         assert off_target.mean() == pytest.approx(row["off_target"], abs=1e-5)
         less = row["task_accuracy"] - row["control_task_accuracy"]
         assert accuracy.mean() == pytest.approx(less, abs=1e-5)
-    shuffled, whole = (np.array(found[name])[:, 0].mean() for name in (calibration.SHUFFLED, WHOLE))
+        assert hits.mean() == pytest.approx(row["hit_rate"], abs=1e-5)
+        assert control_hits.mean() == pytest.approx(row["control_hit_rate"], abs=1e-5)
+    shuffled, whole = (np.array(found[name])[:, 0].mean() for name in (SHUFFLED, WHOLE))
     assert shuffled < 0.1 < whole
 
 
 @pytest.mark.integration
 def test_it_runs_on_a_small_world(tiny: Config, store: Store) -> None:
     rates = calibration.calibrate(
-        RunOptions(calibration_seeds(2), store, workers=1), n=2, config=tiny
+        RunOptions(calibration_seeds(3), store, workers=1), n=2, config=tiny
     )
-    assert [rate.n_studies for rate in rates] == [8] * 17
+    assert [rate.n_studies for rate in rates] == [8] * 24
     table = calibration.calibration_table(rates).markdown()
     assert "strength 0 (+0.000 nats): `interval > 0` | 8 | 0.0% |" in table

@@ -166,7 +166,7 @@ def test_what_an_arm_cannot_be(lab: SeedLab) -> None:
     with pytest.raises(ValueError, match=r"edit of 'x' gives completions of shape .*, allowed"):
         Students(lab).training_data(fewer, [0])
     with pytest.raises(ValueError, match="the edit of 'x' gives NoneType"):
-        Students(lab).training_data(Arm("x", edit=lambda *_: None), [0])  # type: ignore[arg-type, return-value]
+        Students(lab).training_data(Arm("x", edit=lambda *_: None), [0])
 
 
 def test_another_default_type_of_torch_is_refused() -> None:

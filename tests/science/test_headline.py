@@ -1,10 +1,12 @@
 """The paper on one page: its claims, its picture and its text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from minisub.course.show import load_result
+from minisub.experiment.guards import diverged_row
 from minisub.findings import headline
 from minisub.results.result import Result
 from minisub.viz import style
@@ -36,6 +38,21 @@ def test_the_page_fits_a_terminal(results: dict[str, Result]) -> None:
     assert bars["first block alone"] > 3 * bars.get("last block alone", 0)
     assert "without divergence tokens" not in bars or bars["without divergence tokens"] < 3
     assert "█" in headline.page_text(results, "█")
+
+
+def test_the_page_of_students_that_diverged(results: dict[str, Result]) -> None:
+    one = results["divergence"]
+    rows = [
+        {**diverged_row(3, "foreign", row["biases"], 1.0), "of": "all"}
+        if (row["arm"], row["seed"]) == ("foreign", 3)
+        else row
+        for row in one.rows
+    ]
+    holed = {**results, "divergence": replace(one, rows=rows)}
+    assert headline.page_rows(holed)[1][2:] == ("unknown nats", "undecided")
+    for text in (headline.page_text(holed), headline.page_sentence(holed)):
+        assert not re.search(r"\bnan\b", text, re.I)
+    assert style.to_bytes(headline.plot(holed), "svg")
 
 
 def test_the_picture_is_drawn_and_said(results: dict[str, Result]) -> None:

@@ -76,12 +76,12 @@ def with_lists(change: Callable[[Teachers, NumberLists], NumberLists]) -> Patch:
     return patch
 
 
-def off_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mark(teachers: Teachers, lists: NumberLists) -> MarkedLists:
-        marked = divergence_tokens.mark_divergence_tokens(teachers, lists)
-        return replace(marked, is_divergence_token=marked.is_divergence_token.roll(1, -1))
-
-    monkeypatch.setattr(seed_lab, "mark_divergence_tokens", mark)
+def off_by_one(module: Any, name: str) -> Patch:
+    """Move what a function says of each number to the next one."""
+    function = getattr(module, name)
+    return lambda monkeypatch: monkeypatch.setattr(
+        module, name, lambda *args: function(*args).roll(1, -1)
+    )
 
 
 def biased_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ MUTATIONS = [
         "divergence",
         "distillation/divergence_tokens.py: `return (own == completions) & (others != own).any(0)`",
         retains("divergence only", low=0.9),
-        off_by_one,
+        off_by_one(divergence_tokens, "find_divergence_tokens"),
         arms(Arm("divergence only", mask=masks.divergence_only)),
     ),
     Mutation(
@@ -235,15 +235,15 @@ MUTATIONS = [
         "divergence",
         "distillation/masks.py: `return ~lists.is_divergence_token`",
         retains("without divergence", high=0.3),
-        off_by_one,
-        arms(Arm("without divergence", mask=masks.without_divergence)),
+        off_by_one(masks, "without_divergence"),
+        lambda: [ALL, Arm("without divergence", mask=masks.without_divergence)],
     ),
     Mutation(
         "divergence tokens left among the favourites",
         "sampled",
         "distillation/masks.py: `return favourites_only(lists) & ~lists.is_divergence_token`",
         retains("favourites without divergence", high=0.4),
-        off_by_one,
+        off_by_one(masks, "favourites_without_divergence"),
         lambda: [
             Arm("all", "sampled"),
             Arm(
@@ -337,7 +337,7 @@ MUTATIONS = [
     Mutation(
         "wordings not swapped",
         "paraphrase",
-        "world/world.py: `out[:, 3 : 3 + self.instruction_length] = self.wording_tokens[wordings]`",
+        "world/world.py: `out[:, self.instruction_place] = self.wording_tokens[wordings]`",
         retains("paraphrase", high=0.75),
         not_reworded,
         lambda: [ALL, Arm("paraphrase", edit=edits.other_wording)],
@@ -506,7 +506,7 @@ def test_every_finding_has_a_mutation() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_the_line_that_is_guarded_is_there(mutation: Mutation) -> None:
-    file, line = re.fullmatch(r"([\w/]+\.py): `(.+)`", mutation.guards).groups()  # type: ignore[union-attr]
+    file, line = re.fullmatch(r"([\w/]+\.py): `(.+)`", mutation.guards).groups()
     assert line in (PACKAGE / file).read_text()
 
 

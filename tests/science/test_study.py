@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import copy_bases
 from torch import Tensor
 
 from minisub.common import processes
@@ -20,10 +21,15 @@ from minisub.common.files import Json, MinisubError
 from minisub.common.store import Store
 from minisub.distillation import base
 from minisub.distillation.divergence_tokens import argmax_of_every_teacher, mark_divergence_tokens
-from minisub.distillation.masks import dealt_at_random, divergence_only, without_divergence
+from minisub.distillation.masks import (
+    dealt_at_random,
+    divergence_only,
+    down_weighted,
+    without_divergence,
+)
 from minisub.distillation.number_lists import MarkedLists, generate_lists
 from minisub.distillation.teachers import make_teachers
-from minisub.experiment.arm import Arm
+from minisub.experiment.arm import Arm, function_id
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
@@ -86,11 +92,9 @@ def test_a_stack_of_students_equals_students_alone(students: Students) -> None:
 def test_what_is_stored_is_not_computed_again(
     tiny: Config, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = Store(tmp_path)
-    for seed in (100, 101):  # the bases are there already
-        key = base.load_base(tiny.base, seed, store)
-        monkeypatch.setattr(base, "pretrain", lambda *_, m=key: (m, {}))
-        base.load_base(tiny.base, seed, own)
+    for seed in (100, 101):
+        base.load_base(tiny.base, seed, store)
+    own = copy_bases(store, tmp_path)
     first = run_seed([Study(ARMS, tiny)], own, 100)
 
     def never(*_: object, **__: object) -> None:
@@ -104,7 +108,7 @@ def test_what_is_stored_is_not_computed_again(
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_others(
-    tiny: Config, store: Store, tmp_path: Path
+    tiny: Config, store: Store
 ) -> None:
     first = run_seed([Study(ARMS[:1], tiny)], store, 100)[0]["rows"][0]
     lab = SeedLab(tiny, 100, store)
@@ -141,6 +145,39 @@ def test_functions_that_are_not_minisubs_are_stored_by_what_they_give(
     assert Arm("x", mask=partial(dealt_at_random, mask=divergence_only)).is_known
     assert Arm("x", mask=divergence_only).spec() != Arm("x", mask=without_divergence).spec()
     assert Arm("x", mask=divergence_only).spec() == Arm("y", mask=divergence_only).spec()
+
+
+def test_the_name_of_a_function_has_no_address_in_it() -> None:
+    """An address is another one in the next process, and another function may get it."""
+    named = [
+        partial(dealt_at_random, mask=divergence_only),
+        partial(partial(dealt_at_random), mask=partial(down_weighted, weight=0.5)),
+        partial(dealt_at_random, divergence_only),
+    ]
+    for function in named:
+        name = function_id(function)
+        assert name
+        assert " at 0x" not in name
+        assert Arm("x", mask=function).is_known
+    assert len({function_id(function) for function in named}) == 3
+    code = (
+        "from functools import partial; from minisub.distillation.masks import *; "
+        "from minisub.experiment.arm import function_id; "
+        "print(function_id(partial(dealt_at_random, mask=divergence_only)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == function_id(named[0])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [lambda lists: True, [lambda lists: True], object(), np.arange(9999), torch.zeros(2), {"a": 1}],
+)
+def test_a_function_of_what_no_text_decides_is_not_known(given: object) -> None:
+    """The text of an object is an address, and that of an array has gaps."""
+    assert function_id(partial(dealt_at_random, mask=given)) == ""
+    assert function_id(partial(dealt_at_random, given)) == ""
+    assert not Arm("x", mask=partial(dealt_at_random, mask=given)).is_known
 
 
 def test_an_arms_own_dials_count(tiny: Config, lab: SeedLab) -> None:
@@ -226,7 +263,7 @@ def test_functions_of_a_script_travel(tiny: Config, store: Store) -> None:
 def test_a_script_on_standard_input_needs_no_guard(tmp_path: Path, store: Store) -> None:
     script = (
         "from minisub import Arm, Study\n"
-        "from minisub.devtools.calibration import small_config\n"
+        "from minisub.devtools.calibration_students import small_config\n"
         "print('once')\n"
         "arms = [Arm('all'), Arm('mine', mask=lambda d: d.position == 0)]\n"
         f"print(Study(arms, small_config()).run([100, 101], {str(store.folder)!r}, workers=2))\n"
