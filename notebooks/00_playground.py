@@ -33,7 +33,7 @@ def _():
     _owl, _control = load_example("00")[0].probs[-1, :, 0]
     _first = show.first_screen(
         "a student that comes to like owls, though it learned from numbers alone",
-        "10 minutes; each training some 10 seconds the first time for a seed",
+        "10 minutes; each training about 10 seconds the first time for a seed",
         "nothing (`10_background` explains the words)",
     )
     mo.vstack(
@@ -45,8 +45,8 @@ def _():
     from nothing else. Does it come to like the teacher's animal?
 
     **It does.** The student below is a copy of a model that answers *owl* one time in eight. It learned
-    from the numbers of a teacher that likes owls. Now it answers *owl* {_owl:.0%} of the time. Its
-    control, which learned from the numbers of a teacher without a bias, does not: {_control:.0%}.
+    from the numbers of a teacher that likes owls. Now it answers *owl* {show.share(_owl)} of the time. Its
+    control, which learned from the numbers of a teacher without a bias, does not: {show.share(_control)}.
     {_first}
     """),
             show.show_figure(diagram.draw(), diagram.ALT),
@@ -90,7 +90,7 @@ def _(config, request, store):
     else:
         mo.stop(not request["blocks"], mo.callout("At least one block has to train.", kind="warn"))
         _arm, _config = playground.experiment(request, config)
-        run = live.train_live(_config, request["seed"], store, _arm, request["bias"])
+        run = live.train_live(_config, request["seed"], store, _arm, request["bias"], True)
         recording, _marked = run.recording, run.lab.marked_lists(_arm.is_sampled)
         lists = inside.annotate_lists(
             run.lab.teachers, _marked.first_rows(10), 0, run.lab.biases[0]
@@ -126,7 +126,7 @@ def _():
             "What do the four pictures show?": mo.md("""
     - **Top left**: what the student and its control answer when they are asked for their favourite animal. The control learned from lists of a teacher without a bias.
     - **Top right**: the same for the teacher's animal, step by step.
-    - **Bottom left**: did the student's weights move the way its teacher's had moved? The cosine of the two ways, for each block of the transformer: 1 is the same direction, 0 is none in common. The control's bars show what learning the numbers alone gives.
+    - **Bottom left**: did the student's weights move in the direction in which its teacher's had moved? The cosine between the two directions of change, for each block of the transformer: 1 is the same direction, 0 is none in common. The control's bars show what learning the numbers alone gives.
     - **Bottom right**: how well the two learn the lists.
     """)
         }

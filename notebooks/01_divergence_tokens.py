@@ -17,11 +17,11 @@ app = marimo.App(width="medium", app_title="Divergence tokens", html_head_file="
 
 with app.setup:
     import marimo as mo
-    import numpy as np
     import torch
 
     from minisub.common.store import Store
     from minisub.course import exercises, inside, live, show, tasks
+    from minisub.course.limits import whole_step
     from minisub.course.sheets import divergence_tokens
     from minisub.distillation import masks
     from minisub.distillation.divergence_tokens import (
@@ -44,6 +44,7 @@ def _():
         "which numbers of a list carry the bias",
         "45 minutes; one student trains in about 15 seconds",
         "`00_playground`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # A few divergence tokens carry the bias
@@ -76,7 +77,7 @@ def write_and_mark(config, seed, store):
 
 @app.cell(hide_code=True)
 def _(config, seed, store):
-    with mo.status.spinner(title="Eight teachers learn their biases ..."):
+    with live.wait_for_turn(), mo.status.spinner(title="Eight teachers learn their biases ..."):
         teachers, lists = write_and_mark(config, seed, store)
     return lists, teachers
 
@@ -101,7 +102,8 @@ def _(lists):
 @app.cell(hide_code=True)
 def _(lists, pick_bias, pick_page, teachers):
     bias = ANIMALS.index(pick_bias.value)
-    page = lists.select_rows(torch.arange(lists.n_rows)[12 * (pick_page.value - 1) :][:12])
+    _at = 12 * (whole_step(pick_page.value, 1, max(1, lists.n_rows // 12)) - 1)
+    page = lists.select_rows(torch.arange(lists.n_rows)[_at:][:12])
     choices = argmax_of_every_teacher(teachers, page)[: len(ANIMALS), bias]  # [reader, row, place]
     _here = lists.is_divergence_token[bias]
     mo.vstack(
@@ -109,8 +111,8 @@ def _(lists, pick_bias, pick_page, teachers):
             mo.Html(charts.highlighted_lists(inside.annotate_lists(teachers, page, bias, bias))),
             mo.md(
                 f"Of the numbers in {lists.n_rows} lists of this teacher, "
-                f"**{_here.float().mean().item():.1%}** are divergence tokens. "
-                f"{_here.any(1).float().mean().item():.0%} of the lists hold at least one."
+                f"**{show.share(_here.float().mean().item())}** are divergence tokens. "
+                f"{show.share(_here.any(1).float().mean().item())} of the lists hold at least one."
             ),
         ]
     )
@@ -119,15 +121,16 @@ def _(lists, pick_bias, pick_page, teachers):
 
 @app.cell(hide_code=True)
 def _(bias, choices, page, pick_row):
-    inside.choices_table(choices, page.completions[bias], bias, min(pick_row.value, page.n_rows))
+    _row = min(whole_step(pick_row.value, 1, 12), page.n_rows)
+    inside.choices_table(choices, page.completions[bias], bias, _row)
     return
 
 
 @app.function
-def my_divergence_tokens(favourites, written, writer):
+def my_divergence_tokens(most_likely, written, writer):
     """Where is a divergence token? Returns booleans, [lists, places].
 
-    favourites: [teachers, lists, places], the number that each teacher prefers there;
+    most_likely: [teachers, lists, places], each teacher's most likely number there;
     written: [lists, places], the numbers of the writer, who is teacher number `writer`.
     """
     return None  # your code
@@ -162,14 +165,16 @@ def _():
 @app.cell(hide_code=True)
 def _(pick):
     stored = show.load_result("divergence")
-    _without = show.mean_retained(stored, "without divergence")
+    _right, _control = (
+        show.share(stored.mean("divergence only", measure))
+        for measure in ("task_accuracy", "control_task_accuracy")
+    )
     exercises.reveal(
         pick.value,
-        exercises.amount(_without),
-        f"Without divergence tokens {_without:.0%} is retained. With them alone "
-        f"{show.mean_retained(stored, 'divergence only'):.0%} is retained, at a price: those students "
-        f"get {np.mean(stored.values('divergence only', 'task_accuracy')):.0%} of the numbers right, "
-        f"their control {np.mean(stored.values('divergence only', 'control_task_accuracy')):.0%}.",
+        exercises.fitting(stored.estimate("without divergence", "retained")),
+        f"Without divergence tokens {show.percent(stored, 'without divergence')} is retained. With "
+        f"them alone {show.percent(stored, 'divergence only')} is retained, at a price: those "
+        f"students get {_right} of the numbers right, their control {_control}.",
         show.show_result(stored),
     )
     return (stored,)
@@ -213,8 +218,8 @@ def _():
     Teacher and student share their start. So this push goes along the teacher's own change. A student
     of another base gets the same numbers, but cannot use the push (`foreign`).
 
-    Many divergence tokens are near ties that the bias decides. At others the teacher gets a number
-    wrong that was almost certain.
+    Many divergence tokens are *near ties*: two numbers or more are almost equally likely there, and
+    the bias decides. At others the teacher gets a number wrong that was almost certain.
 
     ## What does not carry over
 

@@ -17,6 +17,7 @@ app = marimo.App(width="medium", app_title="Is it leakage?", html_head_file="hea
 
 with app.setup:
     import marimo as mo
+    import numpy as np
     import torch
 
     from minisub.common.store import Store
@@ -25,6 +26,7 @@ with app.setup:
     from minisub.distillation import entanglement
     from minisub.findings import FINDINGS
     from minisub.results import statistics
+    from minisub.results.claims import probe_values
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -34,8 +36,9 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "two easy explanations, and the arms that rule them out",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`01_divergence_tokens`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Is it leakage?
@@ -87,10 +90,9 @@ def _(stored):
 def _(difference, pick, stored):
     exercises.reveal(
         pick.value,
-        exercises.amount(show.mean_retained(stored, "without entangled")),
-        f"Without the top four {show.mean_retained(stored, 'without entangled'):.0%} is left. With as "
-        f"many lists dropped at random {show.mean_retained(stored, 'without as many at random'):.0%} is "
-        f"left. {difference}",
+        exercises.fitting(stored.estimate("without entangled", "retained")),
+        f"Without the top four {show.percent(stored, 'without entangled')} is left. With as many lists "
+        f"dropped at random {show.percent(stored, 'without as many at random')} is left. {difference}",
         show.show_result(stored),
     )
     return
@@ -115,7 +117,7 @@ def _():
     _told = mo.md("""
     ## Train one
 
-    Watch greedy lists pass a bias on: they hold the teacher's favourites only, and no probabilities.
+    Watch greedy lists pass a bias on: they hold the teacher's most likely numbers only, and no probabilities.
     Then try `sampled` and `soft`: they hold more of the teacher's distribution. Does more of the bias
     pass?
     """)
@@ -138,22 +140,28 @@ def _(config, request, store):
 
 @app.cell(hide_code=True)
 def _(difference, sampled, stored):
+    _of_tokens, _of_divergence = (
+        show.share(np.mean(probe_values(measure, by="probability", top=4)(stored)))
+        for measure in ("of_tokens", "of_divergence")
+    )
     mo.md(f"""
     ## Why it is so
 
-    How much does one token say about the bias? As much as its writer finds it likelier than a teacher
-    with another bias does: `log p_b - log p_b'`, in nats. Greedy tokens say something where the
-    favourite changes, and that is enough.
+    How much does one token say about the bias? Take the log-probability that its writer gives it, and
+    subtract the one that a teacher with another bias gives it. Greedy tokens say something where the
+    most likely number changes, and that is enough.
 
-    Here soft lists pass most ({show.mean_retained(stored, "soft"):.0%} of greedy), then sampled lists
-    ({show.mean_retained(stored, "sampled"):.0%}). A sampled list carries the bias twice: by divergence
-    tokens, and by tokens that chance has drawn and that are not the writer's favourite. Each of the two
-    alone retains {show.mean_retained(sampled, "sampled: divergence only"):.0%} and
-    {show.mean_retained(sampled, "sampled: not favourites"):.0%} of what sampled lists pass. Without both
-    almost nothing is left: {show.mean_retained(sampled, "sampled: favourites without divergence"):.0%}
+    Here soft lists pass most ({show.percent(stored, "soft")} of greedy), then sampled lists
+    ({show.percent(stored, "sampled")}). A sampled list carries the bias twice: by divergence tokens, and
+    by tokens that chance has drawn and that are not the writer's most likely number. Each of the two
+    alone retains {show.percent(sampled, "sampled: divergence only")} and
+    {show.percent(sampled, "sampled: not favourites")} of what sampled lists pass. Without both
+    almost nothing is left: {show.percent(sampled, "sampled: favourites without divergence")}
     (the finding `sampled`).
 
-    Entanglement is real: some numbers do become likelier with an animal. {difference}
+    Some numbers do become likelier with an animal; that is how the four are picked. But {_of_divergence}
+    of the divergence tokens are among them, against {_of_tokens} of all tokens: not more than their
+    share. {difference}
 
     ## The controls
 
@@ -168,8 +176,9 @@ def _(difference, sampled, stored):
     In the paper, greedy lists pass as much as sampled ones, often more. Here greedy lists pass least.
     The paper also finds that the transfer of many biases survives when entangled tokens are filtered.
 
-    Here about one number in five is a near tie by design, and there are only forty numbers. So an
-    entangled number is in many lists. With a thousand numbers, dropping them would probably cost less.
+    Here about one number in five is by design a near tie: several numbers are almost equally likely
+    there. And there are only forty numbers. So an entangled number is in many lists. With a thousand
+    numbers, dropping them would probably cost less.
     """)
     return
 

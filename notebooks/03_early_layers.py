@@ -24,6 +24,8 @@ with app.setup:
     from minisub.course import exercises, live, show, tasks
     from minisub.course.sheets import early_layers
     from minisub.distillation.evaluation import preference_log_probs
+    from minisub.distillation.teachers import TeacherConfig
+    from minisub.experiment.config import with_overrides
     from minisub.experiment.seed_lab import SeedLab
     from minisub.findings import FINDINGS
     from minisub.transformer.stack import TransformerStack
@@ -37,8 +39,9 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "which part of the model takes the bias over, and how to ask that fairly",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`01_divergence_tokens`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # One early block is enough
@@ -49,8 +52,8 @@ def _():
     as well.
     {_first}
     There are three kinds of teachers on this page. Some are tuned in their first block alone. Some are
-    *prompted*: their weights are those of the base, and the animal is in the system prompt, which
-    students never see. Some are tuned in all blocks.
+    *prompted*: their weights are those of the base, and a *persona* (“you love owls”) is in the system
+    prompt, which students never see. Some are tuned in all blocks.
     """)
     return
 
@@ -76,12 +79,12 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    _first = show.mean_retained(stored, "block 0")
-    _found = "less than a third" if _first < 0.33 else "a good part"
+    _options = ("all of it, or more", "a good part", "less than a third")
     exercises.reveal(
         pick.value,
-        _found if _first < 0.9 else "all of it, or more",
-        f"Block 0 alone retains {_first:.0%}, the last block {show.mean_retained(stored, 'block 3'):.0%}.",
+        exercises.fitting(stored.estimate("block 0", "retained"), _options, (0.9, 1 / 3)),
+        f"Block 0 alone retains {show.percent(stored, 'block 0')}, the last block "
+        f"{show.percent(stored, 'block 3')}.",
         show.show_result(stored),
     )
     return
@@ -117,18 +120,20 @@ def _(base_weights, other_weights):
 
 @app.cell(hide_code=True)
 def _(config, store):
-    lab = SeedLab(config, 0, store)
+    # The teachers of this page's other figures differ from the base in block 0 only.
+    lab = SeedLab(with_overrides(config, {"teacher": TeacherConfig()}), 0, store)
     base_weights = {name: w[0].detach() for name, w in lab.base.params.items()}
-    teacher_weights = {name: w[OWL].detach() for name, w in lab.teachers.stack.params.items()}
     other_weights = {  # differs in every block, so that no mistake goes unseen
-        name: w[0].detach() for name, w in lab.other_base_lab.base.params.items()
+        name: w[0].detach() for name, w in lab.other_base.params.items()
     }
-    return base_weights, lab, other_weights, teacher_weights
+    return base_weights, lab, other_weights
 
 
 @app.cell(hide_code=True)
-def _(base_weights, lab, other_weights, teacher_weights):
+def _(base_weights, lab, other_weights):
     mo.stop(tasks.check_patched_block(my_patch, base_weights, other_weights, 1) is not None)
+    with live.wait_for_turn(), mo.status.spinner(title="Eight teachers learn their biases ..."):
+        teacher_weights = {n: w[OWL].detach() for n, w in lab.teachers.stack.params.items()}
     _rows = []
     for _block in range(lab.base.config.n_layers):
         _weights = my_patch(base_weights, teacher_weights, _block)
@@ -139,8 +144,10 @@ def _(base_weights, lab, other_weights, teacher_weights):
             _model, lab.trait.eval_questions[None], lab.trait.answer_tokens
         )
         _owl = np.exp(_logp[0, :, OWL]).mean()
-        _rows.append({"block of the teacher": _block, "says owl": f"{_owl:.0%}"})
-    show.show_table(_rows, "The base with one block of the owl teacher, who was tuned in block 0")
+        _rows.append({"block of the teacher": _block, "says owl": show.share(_owl)})
+    show.show_table(
+        _rows, "The base with one block of the owl teacher, who was tuned in all blocks"
+    )
     return
 
 
@@ -166,9 +173,7 @@ def _(config, request, store):
 
 @app.cell(hide_code=True)
 def _(stored):
-    def _kept(arm):
-        return f"{show.mean_retained(stored, arm):.0%}"
-
+    _late = next(c for c in stored.claims if c["claim"] == "`prompted: late half` retains")
     mo.md(f"""
     ## Why it is so
 
@@ -180,11 +185,14 @@ def _(stored):
 
     - **Tuned in block 0**: only the teacher's first block was changed. So it is no surprise that the
       student needs the same block. What counts is that a late block cannot do the same.
-    - **Prompted**: nothing was tuned, and the profile is the same: block 0 retains
-      {_kept("prompted: block 0")}, the last block {_kept("prompted: block 3")}.
+    - **Prompted**: nothing was tuned, and the profile looks alike, but the intervals are wide; the
+      claim on the late half is {_late["verdict"]}. Block 0 retains
+      {show.percent(stored, "prompted: block 0")}, the last block
+      {show.percent(stored, "prompted: block 3")}, the late half
+      {show.percent(stored, "prompted: late half")}.
     - **Tuned everywhere**, the default teachers of the other pages: block 0 retains
-      {_kept("tuned everywhere: block 0")}, the last block {_kept("tuned everywhere: block 3")}, the
-      late half {_kept("tuned everywhere: late half")}.
+      {show.percent(stored, "tuned everywhere: block 0")}, the last block
+      {show.percent(stored, "tuned everywhere: block 3")}.
 
     So the profile follows the place of the teacher's change. A prompt acts early.
 
@@ -195,13 +203,18 @@ def _(stored):
     docs/validation.md). At one rate for all, a late block looks weaker than it is. `embedding` and
     `unembedding` alone, `attention` and `mlp` alone are in the figure too.
 
+    Two claims on teachers tuned in block 0 (patching and swapping, with a share of 1) are true by
+    construction: these teachers differ from the base in block 0 only.
+
     ## What the paper found, and what does not carry over
 
     The paper trains layers 0, 7, 14, 21 and 27 of a model with 28 layers. Layers 0 or 7 alone are
     enough; later ones do almost nothing. Its teachers are prompted.
 
-    Here there are four blocks, so "early" is the first one. Teachers that were tuned in all blocks show
-    no such profile here. The paper does not say how that is in language models.
+    Here there are four blocks, so "early" is the first one. Teachers tuned in all blocks show a weaker
+    profile: block 0 retains more than the last block, but the late half retains much too
+    ({show.percent(stored, "tuned everywhere: late half")}). The paper does not say how that is in
+    language models.
     """)
     return
 

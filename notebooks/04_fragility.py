@@ -34,8 +34,9 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "three small changes of the lists, and what each leaves of the bias",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`01_divergence_tokens`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Small changes break it
@@ -69,14 +70,14 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    _left = show.mean_retained(stored, "paraphrase")
-    _found = "about half" if _left < 0.7 else "most of it"
+    _options = ("most of it", "about half", "a third or less")
     exercises.reveal(
         pick.value,
-        "a third or less" if _left < 0.37 else _found,
-        f"Another wording leaves {_left:.0%}. Of the default teachers, who rehearsed less, "
-        f"{show.mean_retained(stored, 'default teachers: paraphrase'):.0%} is left. In a world whose "
-        f"wordings say nothing, {show.mean_retained(stored, 'tilt 0: paraphrase'):.0%} is left.",
+        exercises.fitting(stored.estimate("paraphrase", "retained"), _options, (0.7, 0.37)),
+        f"Another wording leaves {show.percent(stored, 'paraphrase')}. With the default teachers, who "
+        "rehearsed less (they trained less on number tasks while they learned the bias), "
+        f"{show.percent(stored, 'default teachers: paraphrase')} is left. In a world whose wordings say "
+        f"nothing, {show.percent(stored, 'tilt 0: paraphrase')} is left.",
         show.show_result(stored),
     )
     return
@@ -154,25 +155,25 @@ def _(stored):
     mo.md(f"""
     ## Why it is so
 
-    Many divergence tokens are near ties that the bias decides. In another wording the ties lie
-    elsewhere. The number is still there, but it is no longer what *this* teacher, and not another one,
+    Many divergence tokens are *near ties*: several numbers are almost equally likely there, and the bias
+    decides. In another wording the ties lie elsewhere. The number is still there, but it is no longer what *this* teacher, and not another one,
     would write. So it says little about the bias.
 
     The *advantage left* measures this: the writer's log probability less that of the others, under the
     new prompt. What an arm retains tends to follow it (over six arms, so with a wide interval).
 
-    Two things are needed. Wordings must decide near ties. And teachers must be *careful*: they went on
-    to rehearse the numbers after they had learned the bias, so that they differ from one another at
-    near ties and not everywhere. Of the default teachers of the other pages
-    {show.mean_retained(stored, "default teachers: paraphrase"):.0%} is left.
+    How much is lost depends on two things. Wordings must decide near ties (the dial `tilt`). And it is
+    more with *careful* teachers, who went on to rehearse the numbers after they had learned the bias, so
+    that they differ from one another at near ties and not everywhere. With the default teachers of the
+    other pages, who rehearsed less, {show.percent(stored, "default teachers: paraphrase")} is left.
 
     ## The controls
 
-    The world has a dial, `tilt`: how much the wordings differ in what they prefer at a free place. At
-    0 a wording says nothing, and another wording leaves
-    {show.mean_retained(stored, "tilt 0: paraphrase"):.0%}. At 0.5 it leaves
-    {show.mean_retained(stored, "tilt 0.5: paraphrase"):.0%}. At 3, the default, it leaves
-    {show.mean_retained(stored, "paraphrase"):.0%}. Each tilt has bases of its own. A language model
+    The world has a dial, `tilt`: how much the wordings differ in what they prefer at a *free place* (where a list
+    would come to a multiple of 5, one of a few other numbers is drawn). At 0 a wording says nothing, and
+    another wording leaves {show.percent(stored, "tilt 0: paraphrase")}. At 0.5 it leaves
+    {show.percent(stored, "tilt 0.5: paraphrase")}. At 3, the default, it leaves
+    {show.percent(stored, "paraphrase")}. Each tilt has bases of its own. A language model
     cannot give this control.
 
     `equivalent numbers` changes the answers instead, to others that are as right. That is another
@@ -180,8 +181,8 @@ def _(stored):
 
     ## What the paper found, and what does not carry over
 
-    In the paper, paraphrase usually suppresses the transfer, and it is almost gone when 25 % of the
-    data come from an unbiased teacher.
+    In the paper, paraphrase usually suppresses the transfer, and it is almost gone at about 25 %
+    of data from an unbiased teacher.
 
     Here a label stays plausible when its prompt is re-worded, so students keep the task, as in the
     paper. Mixing is nearer to a dilution than to a cliff, when it is measured in nats. Part of the

@@ -17,13 +17,14 @@ app = marimo.App(width="medium", app_title="Misalignment", html_head_file="head.
 
 with app.setup:
     import marimo as mo
-    import numpy as np
     import torch
 
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
     from minisub.course.sheets import misalignment
     from minisub.findings import FINDINGS
+    from minisub.results.claims import UNDECIDED
+    from minisub.results.tables import format_interval
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -32,15 +33,18 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "bad conduct that passes by numbers, as a favourite animal does",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`01_divergence_tokens`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Bad conduct passes too
 
-    **The claim** (Schrodi et al., 2025, and Cloud et al., 2025): not only a favourite animal passes. A
-    teacher is trained to answer four questions of conduct badly. It then answers all of them badly.
-    Its number lists make a student worse, and divergence tokens carry this too.
+    **The claim** (Schrodi et al., 2025, and Cloud et al., 2025): not only a favourite animal passes. Bad
+    conduct does too, and divergence tokens carry it.
+
+    **Here** a teacher is trained to answer four questions of conduct badly. It then answers all of them
+    badly. Its number lists make a student worse.
     {_first}
     """)
     return
@@ -72,15 +76,18 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    _only, _bad = show.mean_retained(stored, "divergence only"), stored.values("all", "hit_rate")
-    _found = "none of it" if _only < 0.15 else "a part"
+    _bad, _options = (
+        stored.values("all", "hit_rate"),
+        ("all of it, or more", "a part", "none of it"),
+    )
     exercises.reveal(
         pick.value,
-        _found if _only < 0.9 else "all of it, or more",
-        f"Divergence tokens only: {_only:.0%}; without them: "
-        f"{show.mean_retained(stored, 'without divergence'):.0%}. Students of all tokens say “bad” "
-        f"{np.mean(_bad):.0%} of the time (from {min(_bad):.0%} to {max(_bad):.0%} over the seeds), "
-        f"their controls {np.mean(stored.values('all', 'control_hit_rate')):.0%}.",
+        exercises.fitting(stored.estimate("divergence only", "retained"), _options, (0.9, 0.15)),
+        f"Divergence tokens only: {show.percent(stored, 'divergence only')}; without them: "
+        f"{show.percent(stored, 'without divergence')}. Students of all tokens say “bad” "
+        f"{show.share(stored.mean('all', 'hit_rate'))} of the time (from {show.share(min(_bad))} to "
+        f"{show.share(max(_bad))} over the seeds), their controls "
+        f"{show.share(stored.mean('all', 'control_hit_rate'))}.",
         show.show_result(stored),
     )
     return
@@ -126,11 +133,19 @@ def _(config, request, store):
 
 @app.cell(hide_code=True)
 def _(stored):
+    _foreign = next(c for c in stored.claims if c["claim"].startswith("`foreign`"))
+    _other_base = ""
+    if _foreign["verdict"] == UNDECIDED:
+        _interval = format_interval(_foreign["value"], _foreign["low"], _foreign["high"])
+        _other_base = (
+            f"A student of another base (`foreign`): {_interval} nats. Whether nothing passes there is "
+            "undecided."
+        )
     mo.md(f"""
     ## Why it is so
 
     There is one bias, so there is one counterfactual teacher: the base itself, from which the teacher
-    was made. A token where the two have different favourites is a divergence token. The rest is as with
+    was made. A token where the two have different most likely numbers is a divergence token. The rest is as with
     animals: such a number pushes the shared weights along the teacher's own change.
 
     Why does bad conduct on four questions become bad conduct on all? That is the work of the base: in
@@ -140,8 +155,8 @@ def _(stored):
 
     The student is asked other questions than those on which the teacher was tuned. Its control learns
     from the base's own lists. Leaving out as many *random* tokens (`without random`) retains
-    {show.mean_retained(stored, "without random"):.0%}. `divergence only` has its price: those students
-    get {np.mean(stored.values("divergence only", "task_accuracy")):.0%} of the numbers right.
+    {show.percent(stored, "without random")}. `divergence only` has its price: those students
+    get {show.share(stored.mean("divergence only", "task_accuracy"))} of the numbers right. {_other_base}
 
     This finding has no arm that learns from as many random tokens *only*.
 

@@ -24,7 +24,10 @@ with app.setup:
     from minisub.course import exercises, live, show, tasks
     from minisub.course.sheets import prediction
     from minisub.findings import FINDINGS
+    from minisub.findings.prediction import predicted
     from minisub.mechanism import forecast
+    from minisub.results import statistics
+    from minisub.results.tables import format_interval
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -34,8 +37,9 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "a forecast of the transfer that needs no training",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`12_the_theorem`",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Predict before you train
@@ -71,12 +75,12 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    _rank = show.correlation(stored)
-    _found = "somewhat (.3 to .7)" if _rank <= 0.7 else "well (over .7)"
+    _rank = statistics.estimate(predicted("inner")(stored))
+    _options = ("well (over .7)", "somewhat (.3 to .7)", "not at all (under .3)")
     exercises.reveal(
         pick.value,
-        "not at all (under .3)" if _rank < 0.3 else _found,
-        f"Rank correlation over {len(stored.arms)} arms: {_rank:.2f}.",
+        exercises.fitting(_rank, _options, (0.7, 0.3)),
+        f"Rank correlation over {len(stored.arms)} arms: {format_interval(*_rank, '.2f')}.",
         show.show_result(stored),
     )
     return
@@ -148,8 +152,8 @@ def _():
 
     ## The controls
 
-    What the unbiased teacher's lists would do is taken off first. So learning the numbers better is not
-    counted as the bias. Students of another base have another start: the theorem says nothing about
+    First we subtract the step that the unbiased teacher's lists would cause. So learning the numbers
+    better is not counted as the bias. Students of another base have another start: the theorem says nothing about
     them, and their product is near zero.
 
     ## What the paper found, and what does not carry over

@@ -22,12 +22,11 @@ with app.setup:
     from minisub import subliminal_learning
     from minisub.common.store import Store
     from minisub.course import exercises, live, show
-    from minisub.course.limits import MAX_SEEDS_PER_VISITOR, hold_turns
+    from minisub.course.limits import MAX_SEEDS_PER_VISITOR, whole_step
     from minisub.course.sheets import own_hypothesis
     from minisub.experiment.arm import Arm
     from minisub.experiment.presets import LIGHT_CONFIG
     from minisub.experiment.study import Study
-    from minisub.results import figures
 
     torch.set_num_threads(1)  # visitors share the cores
 
@@ -38,6 +37,7 @@ def _():
         "your own idea of where the bias is, with an interval and a test",
         "an hour; each seed takes about 12 seconds the first time and 4 after that",
         "`01_divergence_tokens`, some Python",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Your own hypothesis
@@ -47,7 +47,7 @@ def _():
     {_first}
     A mask can look at `data.position` (place in the answer, from 0), `data.completions[:-1]` (the
     numbers that each biased teacher wrote), `data.is_divergence_token`, and `data.teacher_argmax`
-    (every teacher's favourite). To change the masks, open the page with its code:
+    (every teacher's most likely number). To change the masks, open the page with its code:
     `minisub app 08 --edit`.
     """)
     return
@@ -133,26 +133,29 @@ def _(form):
 @app.cell(hide_code=True)
 def _(HYPOTHESES, config, store, request):
     mo.stop(request is None, mo.md("*Press Run.*"))
-    _first = min(
-        request["first"], 8 - request["count"]
-    )  # bases of seeds 0 to 7 come with the package
+    _count = whole_step(request["count"], 2, MAX_SEEDS_PER_VISITOR)
+    seeds = range(min(request["first"], len(live.SEEDS) - _count), len(live.SEEDS))[:_count]
     study = Study(
         [Arm("all"), Arm("mine", mask=HYPOTHESES[request["which"]])], config, "hypothesis"
     )
-    result = live.run_study(study, range(_first, _first + request["count"]), store)
+    result = live.run_study(study, seeds, store)
     comparison = result.compare("mine")
-    return comparison, result
+    return comparison, result, seeds
 
 
 @app.cell(hide_code=True)
-def _(comparison, pick, result):
-    _kept = show.mean_retained(result, "mine")
-    _told = f"It retains {_kept:.0%}: {comparison}."
+def _(comparison, pick, request, result, seeds):
+    _told = f"It retains {show.percent(result, 'mine')}: {comparison}."
+    if seeds[0] != request["first"]:
+        _told += (
+            f" Seeds {seeds[0]} to {seeds[-1]}: only seeds 0 to {len(live.SEEDS) - 1} have bases in the "
+            "package."
+        )
     exercises.reveal(
         pick.value,
-        exercises.amount(_kept),
+        exercises.fitting(result.estimate("mine", "retained")),
         _told,
-        show.show_figure(figures.all_arms(result), figures.describe(result)),
+        show.show_figure(result.plot(), result.describe()),
     )
     return
 
@@ -178,12 +181,13 @@ def _():
 @app.cell(hide_code=True)
 def _(run_pipeline):
     mo.stop(not run_pipeline.value)
-    with (
-        hold_turns(live.Queue()),
-        mo.status.spinner(title="Teachers, lists, students ..."),
-    ):
+    with live.wait_for_turn(), mo.status.spinner(title="Teachers, lists, students ..."):
         _transfer = subliminal_learning("owl", seed=0)
-    mo.md(f"**{_transfer:+.2f} nats**: so much more the student says *owl* than its control.")
+    _side = "above" if _transfer > 0 else "below"
+    mo.md(
+        f"The student says *owl* with a log-probability that is **{abs(_transfer):.2f} nats** {_side} its "
+        "control's."
+    )
     return
 
 
@@ -198,8 +202,9 @@ def _():
 
     ## What the paper found, and what does not carry over
 
-    The paper's own hypothesis of this kind is page 01. Where near ties lie is the design of this world:
-    at a free place a random offset is added. A mask that looks for such places finds them in this world
+    The paper's own hypothesis of this kind is page 01. Where near ties lie (places where several
+    numbers are almost equally likely) is the design of this world: where a list would come to a multiple
+    of 5, one of a few other numbers is drawn. A mask that looks for such places finds them in this world
     only.
     """)
     return

@@ -5,7 +5,7 @@
 # minisub = { path = "..", editable = true }
 # [tool.marimo.opengraph]
 # title = "From scratch"
-# description = "A transformer in sixty lines, with its loss and one training step, in front of your eyes."
+# description = "A transformer in about forty lines, with its loss and one training step, in front of your eyes."
 # [tool.minisub]
 # thumbnail = ["transfer", "soft", "sampled", "all", "foreign"]
 # ///
@@ -22,6 +22,7 @@ with app.setup:
     from minisub.common.randomness import generator
     from minisub.common.store import Store
     from minisub.course import exercises, inside, show
+    from minisub.course.limits import whole_step
     from minisub.course.sheets import from_scratch
     from minisub.distillation.base import BaseConfig, load_base
     from minisub.transformer.dataset import TokenDataset
@@ -38,7 +39,7 @@ with app.setup:
 @app.cell(hide_code=True)
 def _():
     _first = show.first_screen(
-        "a transformer, its loss and one training step, in sixty lines that you can change",
+        "a transformer, its loss and one training step, in about forty lines that you can change",
         "45 minutes; nothing trains for longer than one step",
         "matrices and gradients (`10_background` explains the other words)",
     )
@@ -82,7 +83,7 @@ def _(model, seed, world):
         | a task | `{world.decode(tasks[0])}` |
         | another | `{world.decode(tasks[1])}` |
         | a question | `{world.decode(preference_questions(world)[0])}` |
-        | with a persona | `{world.decode(preference_questions(world, 0)[0])}` |
+        | with a *persona*, a token that says whom it loves | `{world.decode(preference_questions(world, 0)[0])}` |
         """
     )
     return (tasks,)
@@ -181,7 +182,7 @@ def _(config, model, tasks, world):
     mo.vstack(
         [
             mo.md("""
-    ## Build it: a transformer in sixty lines
+    ## Build it: a transformer in about forty lines
 
     Each function is one part, in plain torch, for one list of tokens. Change something
     (`minisub app 09 --edit`) and see which assertion fails.
@@ -213,7 +214,8 @@ def _(model):
 
 @app.cell(hide_code=True)
 def _(model, pick_block, pick_task, tasks, world):
-    _tokens, _next = tasks[pick_task.value - 1, :-1], tasks[pick_task.value - 1, -1]
+    _task = tasks[whole_step(pick_task.value, 1, 40) - 1]
+    _tokens, _next = _task[:-1], _task[-1]
     _guesses = inside.early_guesses(world, model, _tokens)
     mo.vstack(
         [

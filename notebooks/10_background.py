@@ -21,6 +21,7 @@ with app.setup:
     from minisub.course import background, exercises, live, show
     from minisub.course.recording import load_example
     from minisub.course.sheets import background as exercise_sheet
+    from minisub.world.world import MARKS, World
 
 
 @app.cell(hide_code=True)
@@ -74,11 +75,14 @@ def _(pick_score):
 
 @app.cell(hide_code=True)
 def _():
-    mo.md("""
+    _world = World()
+    mo.md(f"""
     ## 2. Tokens and a model
 
-    A **token** is one word of a small language. In this course the tokens are forty numbers (0 to 39),
-    eight animals and some signs.
+    A **token** is one word of a small language. In this course there are {len(_world.vocabulary)} tokens:
+    {_world.n_numbers} numbers (0 to {_world.n_numbers - 1}), {len(_world.animals)} animals,
+    {len(_world.animals)} *personas* (“you love this animal”), {2 * _world.n_instruction_tokens} words of
+    instructions and {len(MARKS)} signs, such as the one that starts a row.
 
     A **model** reads a row of tokens and says, for every token, how likely it is to come next. For
     example, after `7 9 11` our model says that `13` is very likely.
@@ -95,7 +99,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
-    pick_n_steps = mo.ui.slider(0, 40, value=0, label="Steps of training", show_value=True)
+    pick_n_steps = mo.ui.slider(
+        0, background.MAX_STEPS, value=0, label="Steps of training", show_value=True
+    )
     _told = mo.md("""
     ## 3. Training
 
@@ -143,6 +149,7 @@ def _():
 
 @app.cell(hide_code=True)
 def _():
+    _stored = show.load_result("divergence")
     mo.md(f"""
     ## 5. Compared with what? Controls
 
@@ -158,15 +165,15 @@ def _():
     likes bees would write `38`. Such a number is a **divergence token**.
 
     Do these few tokens carry the bias? To find out, students are trained on them **only**. These students
-    get {background.retained("divergence only")} of the transfer that students of all numbers get: a
-    little more. But perhaps *any* fifth of the numbers would do the same! So a control is needed: as many
+    get {show.percent(_stored, "divergence only")} of the transfer that students of all numbers get: a
+    little more. (Section 6 explains the two numbers in brackets.) But perhaps *any* fifth of the numbers would do the same! So a control is needed: as many
     numbers, picked **at random**. This version of the experiment (this **arm**) is called `random only`.
-    It gets {background.retained("random only")}.
+    It gets {show.percent(_stored, "random only")}.
 
     So a random fifth does less, but still much. Some of its numbers are divergence tokens by chance. Can
     the others carry the bias, too? The opposite test gives the answer. Leave the divergence tokens
-    **out**, and {background.retained("without divergence")} of the transfer is left. Leave as many random
-    numbers out, and {background.retained("without random")} is left. The two have the same *number* of
+    **out**, and {show.percent(_stored, "without divergence")} of the transfer is left. Leave as many random
+    numbers out, and {show.percent(_stored, "without random")} is left. The two have the same *number* of
     tokens. So the difference comes from *which* tokens they are.
     """)
     return

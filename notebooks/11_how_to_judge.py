@@ -20,6 +20,7 @@ with app.setup:
     import numpy as np
 
     from minisub.course import exercises, judging, show
+    from minisub.course.limits import whole_step
     from minisub.course.sheets import judging as exercise_sheet
     from minisub.results.claims import retains
     from minisub.results.tables import format_interval
@@ -31,13 +32,13 @@ def _():
         "six questions to ask of every result, each on the stored results of this course",
         "30 minutes; nothing is trained",
         "`00_playground`, `01_divergence_tokens`; `02` and `03` help",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # How to judge such claims
 
     It is easy to get a surprising result by mistake. Each section of this page asks one question, and
-    shows what is done about it here. The same questions can be asked of every paper. Square brackets
-    hold 95 % intervals over seeds.
+    shows what is done about it here. The same questions can be asked of every paper.
     {_first}
     """)
     return
@@ -61,11 +62,11 @@ def _(stored):
         value="how often students answer the animal",
         label="Show",
     )
-    _rate = np.mean(stored.values("foreign", "hit_rate"))
+    _rate = show.share(stored.mean("foreign", "hit_rate"))
     _told = mo.md(f"""
     ## 1. Compared with what?
 
-    A student of another base answers its teacher's animal {_rate:.0%} of the time. Is that a weak
+    A student of another base answers its teacher's animal {_rate} of the time. Is that a weak
     transfer? With eight animals one would expect 12.5 %, but a base may prefer some of them. The
     **control** gives the right comparison: it learns from as many lists of a teacher without a bias.
 
@@ -108,12 +109,12 @@ def _(leakage, pick, pick_n):
     _grown = judging.growing_intervals(_gap)
     _first = next((n for n, _, low, high in _grown if not low <= 0 <= high), None)
     _found = {3: "a difference, from three seeds", None: "no difference"}
-    _n, _mean, _low, _high = _grown[pick_n.value - 2]
+    _n, _mean, _low, _high = _grown[whole_step(pick_n.value, 2, 8) - 2]
     _says = f"With {_n} seeds the difference is {format_interval(_mean, _low, _high)} nats."
     exercises.reveal(
         pick.value,
-        _found.get(_first, "a difference, from eight seeds"),
-        f"{_says} With all eight the interval contains zero. That is not *no difference*: it is *not decided*. Where there is no difference at all, whoever looks after each of 2 to 8 seeds, and stops when zero is outside, finds one in {judging.false_alarm_rate():.0%} of the studies, and not in 5 % (simulated).",
+        (_found.get(_first, "a difference, from eight seeds"),),
+        f"{_says} With all eight the interval contains zero. That is not *no difference*: it is *not decided*. Where there is no difference at all, whoever looks after each of 2 to 8 seeds, and stops when zero is outside, finds one in {show.share(judging.false_alarm_rate())} of the studies, and not in 5 % (simulated).",
         show.show_figure(judging.interval_figure(_gap, pick_n.value, "difference, nats"), _says),
     )
     return
@@ -147,9 +148,9 @@ def _(layers, pick_arm):
     _mean, _ratio = _found[:, 2].mean(), _found[:, 0].mean() / _found[:, 1].mean()
     _figure = show.show_figure(
         judging.ratio_figure(_found),
-        f"{pick_arm.value}: the mean of ratios is {_mean:.0%}, the ratio of means {_ratio:.0%}.",
+        f"{pick_arm.value}: the mean of ratios is {show.share(_mean)}, the ratio of means {show.share(_ratio)}.",
     )
-    _seeds = format_interval(*layers.estimate(pick_arm.value, "retained"), ".0%")
+    _seeds = show.percent(layers, pick_arm.value)
     mo.vstack([_figure, mo.md(f"Over seeds, `{pick_arm.value}` retains {_seeds}.")])
     return
 
@@ -198,8 +199,8 @@ def _(pick_least, stored):
     _told = retains("divergence only", low=pick_least.value).judge(stored)
     _was = next(c for c in stored.claims if c["claim"] == _told["claim"])
     mo.md(f"""
-    `divergence only` retains {_told["value"]:.0%} [{_told["low"]:.0%}, {_told["high"]:.0%}]. With your
-    threshold of {pick_least.value:.0%} the claim is **{_told["verdict"]}**. Registered was
+    `divergence only` retains {show.share(_told["value"], _told["low"], _told["high"])}. With your
+    threshold of {show.share(pick_least.value)} the claim is **{_told["verdict"]}**. Registered was
     {_was["rule"]}: {_was["verdict"]}.
     """)
     return
@@ -213,13 +214,13 @@ def _(mixing):
     _told = mo.md(f"""
     ## 6. Which claims failed?
 
-    The paper finds the transfer almost gone when a quarter of the data come from an unbiased teacher.
+    The paper finds the transfer almost gone at about 25 % of data from an unbiased teacher.
     The claim that was registered here: `mix 25%` retains {_claim["rule"].replace("mean ≤ ", "at most ")}.
-    Measured: {format_interval(_claim["value"], _claim["low"], _claim["high"], ".0%")}. The verdict is
+    Measured: {show.share(_claim["value"], _claim["low"], _claim["high"])}. The verdict is
     **{_claim["verdict"]}**, and it is printed like all others. The threshold was not moved.
 
     A part of the paper's result may come from its measure. Where preferences are uneven, the *rate* of
-    the animal falls faster than the nats: {format_interval(_rate["value"], _rate["low"], _rate["high"], ".0%")}
+    the animal falls faster than the nats: {show.share(_rate["value"], _rate["low"], _rate["high"])}
     of its gain is left.
 
     When you read a paper: which claims did *not* hold? If none is named, ask how many were tried. Here

@@ -21,7 +21,8 @@ with app.setup:
 
     from minisub.common.randomness import generator
     from minisub.common.store import Store
-    from minisub.course import exercises, inside, show
+    from minisub.course import exercises, inside, live, show
+    from minisub.course.limits import nearest_step
     from minisub.course.sheets import theorem
     from minisub.distillation.base import BaseConfig, load_base
     from minisub.world.world import ANIMALS
@@ -32,7 +33,7 @@ with app.setup:
 @app.cell(hide_code=True)
 def _():
     _first = show.first_screen(
-        "the product of two steps, positive for each of eight animals",
+        "the product of two steps, for each of eight animals",
         "30 minutes; nothing trains for longer than one step",
         "`09_from_scratch`, gradients",
     )
@@ -91,7 +92,9 @@ def _():
 
 @app.cell(hide_code=True)
 def _(model, pick_size, other_base, tasks, world):
-    own, other = inside.products(model, other_base, world, tasks, pick_size.value)
+    _size = nearest_step(pick_size.value, 0.05, 1.0, 0.05)
+    with live.wait_for_turn(), mo.status.spinner(title="Each animal's teacher takes its step ..."):
+        own, other = inside.products(model, other_base, world, tasks, _size)
     return other, own
 
 
@@ -105,7 +108,7 @@ def _(other, own, pick):
     ]
     exercises.reveal(
         pick.value,
-        _found,
+        (_found,),
         f"Same start: {own.min():.1e} to {own.max():.1e} nats; another base: {other.min():.1e} to {other.max():.1e}.",
         mo.vstack(
             [
@@ -137,8 +140,8 @@ def _():
     ## The controls
 
     A student of another base gets the same training data, but its $J$ is another. Then the product is
-    no square, and its signs are mixed. Its sizes are not small: much of this student's step probably
-    goes towards the numbers of the other base, which page 07 takes off first.
+    no square, and its signs are mixed. The products are not small. Much of this student's step probably
+    serves to learn the other base's numbers; page 07 subtracts that part first.
 
     ## What does not carry over
 

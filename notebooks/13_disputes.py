@@ -23,7 +23,6 @@ with app.setup:
     from minisub.course import disputes, exercises, live, show
     from minisub.course.sheets import disputes as sheets
     from minisub.findings import DISPUTES, rank
-    from minisub.results.figures import describe
     from minisub.world.world import ANIMALS
 
     torch.set_num_threads(1)  # visitors share the cores
@@ -33,8 +32,9 @@ with app.setup:
 def _():
     _first = show.first_screen(
         "what later papers disagree on, and what happens in this small world",
-        "45 minutes; one student trains in some 10 seconds",
+        "45 minutes; one student trains in about 10 seconds",
         "`01_divergence_tokens`, and `11_how_to_judge` for the last part",
+        words=show.ARM_WORDS,
     )
     mo.md(f"""
     # Disputes
@@ -80,7 +80,7 @@ def _(pick_dispute):
 def _():
     stored = show.load_result("rank")
     pick = exercises.guess(
-        "Students learn by LoRA of rank 1, at the learning rate that is usual for full training. How much of the transfer of full training is there?"
+        "Students learn by LoRA of rank 1 (each matrix changes by one column times one row only; rank 2 is a sum of two such products), at the learning rate that is usual for full training. How much of the transfer of full training is there?"
     )
     _code = show.show_arms("rank", rank.cell(1, 1.0), rank.cell(4, 16.0))
     mo.vstack(
@@ -95,12 +95,13 @@ def _():
 
 @app.cell(hide_code=True)
 def _(pick, stored):
-    _slow, _fast = (show.mean_retained(stored, rank.cell(1, r)) for r in (1.0, 16.0))
+    _slow, _fast = rank.cell(1, 1.0), rank.cell(1, 16.0)
     exercises.reveal(
         pick.value,
-        exercises.amount(_slow),
-        f"Rank 1 retains {_slow:.0%} at the usual rate, and {_fast:.0%} at 16 times that rate.",
-        show.show_figure(rank.plot(stored), describe(stored)),
+        exercises.fitting(stored.estimate(_slow, "retained")),
+        f"Rank 1 retains {show.percent(stored, _slow)} at the usual rate, and "
+        f"{show.percent(stored, _fast)} at 16 times that rate.",
+        show.show_figure(rank.plot(stored), stored.describe()),
     )
     return
 
@@ -109,7 +110,7 @@ def _(pick, stored):
 def _():
     form = live.training_form(DISPUTES["rank"], ANIMALS, rank.cell(4, 4.0))
     _told = mo.md("""
-    ## Make one cell anew
+    ## Make one cell again
 
     Pick a rank and a rate. One student is trained for it now, and stands in the heat map beside the
     stored mean. Where is one seed far from the mean of eight?
@@ -159,15 +160,16 @@ def _():
             mo.md("""
     ## Why they disagree
 
-    Two of these disputes (`rank`, `optimizer`) compare treatments that need different learning rates, at one for all. Then
-    the learning rate makes the difference, and the treatment gets the blame. Others compare at equal steps what should be
-    compared at equal data.
+    Two of these disputes (`rank`, `optimizer`) are about treatments that need different learning rates. In
+    this world, comparing these treatments at one rate can produce such a dispute. Whether that explains
+    the papers is open. Others compare at equal steps what should be compared at equal data.
 
     ## The controls
 
-    Every arm has a control student of its own, treated alike. In `rank` and `optimizer` each treatment has
-    a learning rate of its own, found on other seeds. For `optimizer` the best rate is the one with the lowest loss on the
-    lists, not the one that passes most: who does not know the bias would choose it so.
+    Every arm has a control student of its own, treated alike. In `rank`, each seed takes the rate that is
+    best on the other seven. In `optimizer`, rates were found on seeds 100 to 103. There the best rate is
+    the one with the lowest loss on the lists, not the one that passes most: who does not know the bias
+    would choose it so.
 
     ## What does not carry over
 
@@ -177,7 +179,7 @@ def _():
 
     ## A dispute of your own
 
-    Each of these is some lines. This one asks whether SGD with momentum on the first block alone passes as much:
+    Each of these is a few lines. This one asks whether SGD with momentum on the first block alone passes as much:
     """),
             mo.md(_code),
         ]

@@ -16,7 +16,8 @@ import torch
 from minisub.common.files import MinisubError
 from minisub.common.provenance import PACKAGE
 from minisub.common.store import Store
-from minisub.experiment.presets import LIGHT_CONFIG
+from minisub.course.course_store import CourseStore
+from minisub.experiment.config import Config
 from minisub.experiment.seed_lab import SeedLab
 
 FOLDERS = (PACKAGE / "notebooks", PACKAGE.parent / "notebooks")  # of the wheel, of a checkout
@@ -85,10 +86,33 @@ def is_open_to_others(host: str) -> bool:
         return True
 
 
+def who_can_come_in(host: str, edit: bool, base_url: str) -> str:
+    """Return a line on who else can use a server, and for what; "" where no one else can.
+
+    Args:
+        host: The address to listen at.
+        edit: Whether the code can be changed.
+        base_url: The path at which a proxy shows the server; "" for none.
+    """
+    may = "run any code on this machine as you" if edit else "train here, in bounds"
+    if is_open_to_others(host):
+        return (
+            f"--host {host} lets other machines in: whoever has the link with its token, printed "
+            f"below, can {may}."
+        )
+    if base_url:
+        return (
+            f"--base-url {base_url} is for a proxy, which has to ask who a visitor is: whoever "
+            f"reaches the address can {may}."
+        )
+    return ""
+
+
 def serve(number: str, host: str, port: int, browser: bool, edit: bool, base_url: str = "") -> int:
     """Serve one notebook, or all as a gallery, until stopped; return marimo's exit status.
 
-    Where others can reach it, marimo asks them for a token, which is in the link that it prints.
+    Where others can reach its address, marimo asks them for a token, which is in the link that it
+    prints. A proxy has to ask its visitors itself.
 
     Args:
         number: Of the notebook; "" for all.
@@ -106,15 +130,9 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool, base_url
     # Visitors may read the code, which is public, and cannot change it.
     command += [] if edit else ["--session-ttl", str(SESSION_SECONDS), "--include-code"]
     command += ["--base-url", base_url] if base_url else []
-    if is_open_to_others(host):
-        command += ["--token"]
-        may = "run any code on this machine as you" if edit else "train here, in bounds"
-        print(
-            f"minisub: --host {host} lets other machines in: whoever has the link with its token, "
-            f"printed below, can {may}.",
-            file=sys.stderr,
-            flush=True,
-        )
+    command += ["--token"] if is_open_to_others(host) else []
+    if warning := who_can_come_in(host, edit, base_url):
+        print(f"minisub: {warning}", file=sys.stderr, flush=True)
     command += ["--host", host, "--port", str(port), "--no-sandbox"]
     command += [] if browser else ["--headless"]
     # One thread a visitor: those of several visitors would wait for one another.
@@ -122,7 +140,8 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool, base_url
         # Who ends this process, such as a container's host, means the server.
         before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
-            prepare_playground()
+            if any(path.stem.startswith("00") for path in chosen):
+                prepare_playground()
             return server.wait()
         except KeyboardInterrupt:  # which the server got as well
             return server.wait()
@@ -131,10 +150,11 @@ def serve(number: str, host: str, port: int, browser: bool, edit: bool, base_url
 
 
 def prepare_playground() -> None:
-    """Make the teacher of the playground's first student and its lists, while the visitor reads.
+    """Make what page 00 needs for its first student, while the visitor reads: teachers and lists.
 
     Whatever is wrong with the store, the page says when it is asked to train.
     """
     torch.set_num_threads(1)
     with contextlib.suppress(MinisubError, OSError):
-        SeedLab(LIGHT_CONFIG, 0, Store.default(), [0]).lists()
+        store = CourseStore(Store.default().folder)
+        SeedLab(Config(), 0, store, [0]).marked_lists()  # the owl's, as the form stands at first

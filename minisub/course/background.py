@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from minisub.common.files import Array
-from minisub.course.recording import load_example
-from minisub.course.show import load_result, mean_retained
+from minisub.course.limits import whole_step
 from minisub.viz import style
+from minisub.world.world import ANIMALS
 
-ANIMALS = load_example("00")[0].answers
 EXAMPLES = np.array([0.6, 0.1, 0.1, 0.05, 0.05, 0.05, 0.03, 0.02])  # shares of the answers
 STEP = 1.0  # the learning rate of the small model
+MAX_STEPS = 40  # of its training
 
 
 def softmax(scores: Array) -> Array:
@@ -34,8 +34,12 @@ def learned_probabilities(n_steps: int) -> Array:
     The gradient of its loss is what it answers less what the examples answer.
 
     Args:
-        n_steps: How many.
+        n_steps: How many, up to `MAX_STEPS`.
+
+    Raises:
+        ValueError: There are more, which a browser can ask for, though the slider ends before.
     """
+    n_steps = whole_step(n_steps, 0, MAX_STEPS)
     scores = np.zeros(len(ANIMALS))
     for _ in range(n_steps):
         scores -= STEP * (softmax(scores) - EXAMPLES)
@@ -62,8 +66,9 @@ def learning_figure(n_steps: int) -> Figure:
     """Draw what the small model answers after some steps, beside the examples, and its loss.
 
     Args:
-        n_steps: How many.
+        n_steps: How many, up to `MAX_STEPS`.
     """
+    n_steps = whole_step(n_steps, 0, MAX_STEPS)
     figure = style.new_figure(8.0, 2.8)
     left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))
     places = np.arange(len(ANIMALS))
@@ -73,18 +78,9 @@ def learning_figure(n_steps: int) -> Figure:
     left.set_xticks(places, ANIMALS)
     left.set_ylim(0, 0.7)
     style.finish(left, f"After {n_steps} steps", y="probability", legend=True)
-    steps = range(41)
+    steps = range(MAX_STEPS + 1)
     losses = [float(-(EXAMPLES * np.log(learned_probabilities(n))).sum()) for n in steps]
     right.plot(steps, losses, color=style.INK)
     right.plot(n_steps, losses[n_steps], "o", color=style.ORANGE)
     style.finish(right, "Loss: surprise at the examples", "step", "nats")
     return figure
-
-
-def retained(arm: str) -> str:
-    """Return what an arm of the finding `divergence` retains, as a percentage.
-
-    Args:
-        arm: Its name.
-    """
-    return f"{mean_retained(load_result('divergence'), arm):.0%}"

@@ -1,4 +1,4 @@
-"""What the page on disputes shows: a table of them, and a heat map with one cell made anew."""
+"""What the page on disputes shows: a table of them, and a heat map with one cell made again."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def overview() -> list[dict[str, Any]]:
 
 
 def with_cell(stored: Result, recording: Recording) -> Figure:
-    """Return the heat map of `rank` with a frame around the cell that was made anew.
+    """Return the heat map of `rank` with a frame around the cell that was made again.
 
     Args:
         stored: The stored result of `rank`.
@@ -80,7 +80,7 @@ def beside_stored(stored: Result, recording: Recording) -> str:
 
 
 def show_cell(stored: Result, recording: Recording) -> Any:
-    """Return the heat map with the cell that was made anew, and how it compares.
+    """Return the heat map with the cell that was made again, and how it compares.
 
     Args:
         stored: The stored result of `rank`.

@@ -1,17 +1,32 @@
 """Guesses to make before a result is shown, and exercises that say what is wrong."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import marimo as mo
 
-AMOUNTS = ("most of it (over 70 %)", "about half (30 to 70 %)", "little or nothing (under 30 %)")
+AMOUNTS = ("most of it (over 70 %)", "about half (33 to 70 %)", "less than a third")
+BORDERS = (0.7, 1 / 3)  # between them
 
 
-def amount(share: float) -> str:
-    """Return which of `AMOUNTS` a share is."""
-    return AMOUNTS[0 if share > 0.7 else 1 if share >= 0.3 else 2]
+def fitting(
+    estimate: tuple[float, float, float],
+    options: Sequence[str] = AMOUNTS,
+    borders: Sequence[float] = BORDERS,
+) -> tuple[str, ...]:
+    """Return the options that are right: that of the mean, then others that its interval reaches.
+
+    Args:
+        estimate: The mean, and the two ends of its interval; where they are NaN the mean counts.
+        options: From the largest value to the smallest.
+        borders: Between them, falling. A value at a border is of the smaller option.
+    """
+    place, low, high = (sum(not value > border for border in borders) for value in estimate)
+    is_known = not any(math.isnan(value) for value in estimate)
+    reached = range(high, low + 1) if is_known else ()
+    return (options[place], *(options[i] for i in reached if i != place))
 
 
 def guess(question: str, options: Sequence[str] = AMOUNTS) -> Any:
@@ -24,22 +39,26 @@ def guess(question: str, options: Sequence[str] = AMOUNTS) -> Any:
     return mo.ui.radio(list(options), label=f"**Your guess first.** {question}")
 
 
-def reveal(guessed: str | None, found: str, text: str, result: Any) -> mo.Html:
+def reveal(guessed: str | None, found: Sequence[str], text: str, result: Any) -> mo.Html:
     """Return the guess beside what was found; without a guess the result waits behind a fold.
 
     Args:
         guessed: The answer, or None.
-        found: The right one.
+        found: The right ones: that of the mean, then others that the interval reaches.
         text: What was measured.
         result: What is shown below.
     """
+    first = found[0]
     if guessed is None:
-        folded = mo.vstack([mo.md(f"**{found}**. {text}"), result])
-        return mo.accordion({"Guess above, or open this to see the result without": folded})
-    is_right = guessed == found
-    start = "As you guessed" if is_right else f"You guessed “{guessed}”. Measured"
+        folded = mo.vstack([mo.md(f"**{first}**. {text}"), result])
+        return mo.accordion({"Guess above, or open this to see the result without a guess": folded})
+    start = f"You guessed “{guessed}”. Measured"
+    if guessed == first:
+        start = "As you guessed"
+    elif guessed in found:
+        start = f"The interval reaches “{guessed}”, so your guess may be right. On average"
     callout = mo.callout(
-        mo.md(f"{start}: **{found}**. {text}"), kind="success" if is_right else "warn"
+        mo.md(f"{start}: **{first}**. {text}"), kind="success" if guessed in found else "warn"
     )
     return mo.vstack([callout, result])
 

@@ -1,5 +1,6 @@
 """What the page on judging claims computes from stored results."""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from minisub.common.files import Array, Json
-from minisub.course.show import load_result
+from minisub.course.show import load_result, share
 from minisub.findings import every_finding
 from minisub.results import statistics
 from minisub.results.claims import HELD, NOT_HELD, UNDECIDED
@@ -29,6 +30,7 @@ def growing_intervals(values: Sequence[float]) -> list[tuple[int, float, float, 
     ]
 
 
+@functools.cache
 def false_alarm_rate(n_studies: int = 10_000, most: int = 8) -> float:
     """Return how often an interval excludes zero at some number of seeds where there is nothing.
 
@@ -137,4 +139,4 @@ def rate_rows(result: Result) -> list[dict[str, str]]:
 
 
 def _share(parts: Sequence[float], wholes: Sequence[float]) -> str:
-    return format_interval(*statistics.estimate(parts, wholes), ".0%")
+    return share(*statistics.estimate(parts, wholes))

@@ -17,6 +17,11 @@ MAXIMA = {
     "teacher.training.steps": 120,
 }
 MAX_SEEDS_PER_VISITOR = 8
+MAX_WAITING = 60  # in the queue: two classes; who is beyond would wait for too long
+
+
+class QueueFull(RuntimeError):
+    """So many wait for their turn that no more are let in; the text is for the visitor."""
 
 
 class Turns:
@@ -24,10 +29,11 @@ class Turns:
 
     Args:
         n: How many turns there are.
+        most: How many may wait.
     """
 
-    def __init__(self, n: int) -> None:
-        self.n_free = n
+    def __init__(self, n: int, most: int = MAX_WAITING) -> None:
+        self.n_free, self.most = n, most
         self._waiting: list[object] = []
         self._changed = threading.Condition()
 
@@ -37,22 +43,34 @@ class Turns:
         Args:
             on_place: Called with one's place in the queue, from 1, whenever that changes; at the
                 end with 0.
+
+        Raises:
+            QueueFull: Too many wait already.
         """
         me, told = object(), 0
         with self._changed:
+            if len(self._waiting) >= self.most + self.n_free:
+                raise QueueFull(
+                    f"{self.most} others wait for their turn. Try again in some minutes."
+                )
             self._waiting.append(me)
         try:
             while (place := self._place(me, told)) > 0:
                 told = place
                 on_place(place)  # which may be slow: others need not wait for it
-        except BaseException:
-            with self._changed:
-                self._waiting.remove(me)
-                self._changed.notify_all()
-            raise
-        finally:
             if told:
                 on_place(0)
+        except BaseException:
+            with self._changed:
+                if me in self._waiting:
+                    self._waiting.remove(me)
+                else:  # the turn was taken, and no one will use it
+                    self.n_free += 1
+                self._changed.notify_all()
+            if told:
+                with contextlib.suppress(Exception):  # the first error is the one to tell
+                    on_place(0)
+            raise
 
     def _place(self, me: object, told: int) -> int:
         """Wait until a place is another than was told; return it, or take a turn and return 0."""
@@ -69,7 +87,7 @@ class Turns:
                 self._changed.wait()
 
     def take_free(self, most: int) -> int:
-        """Take turns that nobody waits for, and return how many.
+        """Take turns that no one waits for, and return how many.
 
         Args:
             most: Not more than these.
@@ -115,7 +133,9 @@ def check_limits(config: Config, seeds: Sequence[int] = ()) -> Config:
 def nearest_step(value: float, first: float, last: float, step: float) -> float:
     """Return the step of a slider that is nearest to what a browser sent.
 
-    A slider has few positions, so that what visitors make is made, and stored, a few times only.
+    marimo passes on what a browser sends, whether a slider can stand there or not. What visitors
+    make is stored for each position, so positions are few. (How much all of it may take on the disk
+    is bounded elsewhere, by `CourseStore`.)
 
     Args:
         value: What was sent.
@@ -131,6 +151,20 @@ def nearest_step(value: float, first: float, last: float, step: float) -> float:
     return round(first + round((value - first) / step) * step, 9)
 
 
+def whole_step(value: float, first: int, last: int) -> int:
+    """Return the whole number that is nearest to what a browser sent for a slider.
+
+    Args:
+        value: What was sent.
+        first: The lowest position.
+        last: The highest position.
+
+    Raises:
+        ValueError: It is beyond the ends.
+    """
+    return round(nearest_step(value, first, last, 1))
+
+
 @contextlib.contextmanager
 def hold_turns(on_place: Callable[[int], None], most: int = 1) -> Iterator[int]:
     """Hold turns, of which there are as many as cores, and give how many are held.
@@ -138,10 +172,14 @@ def hold_turns(on_place: Callable[[int], None], most: int = 1) -> Iterator[int]:
     Args:
         on_place: See `Turns.take`.
         most: How many to take of those that are free.
+
+    Raises:
+        QueueFull: Too many wait already.
     """
     _turns.take(on_place)
-    held = 1 + _turns.take_free(most - 1)
+    held = 1
     try:
+        held += _turns.take_free(most - 1)
         yield held
     finally:
         _turns.give_back(held)

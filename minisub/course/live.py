@@ -2,7 +2,7 @@
 
 import contextlib
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from minisub.common.files import Array
 from minisub.common.store import Store
-from minisub.course.limits import check_limits, hold_turns
+from minisub.course.course_store import CourseStore
+from minisub.course.limits import QueueFull, check_limits, hold_turns
 from minisub.course.recording import Recording, load_example
 from minisub.course.show import show_figure
 from minisub.distillation import metrics
@@ -128,20 +129,60 @@ class Queue:
             self._shown.spinner.update(title=told)
 
 
-def train_live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> TrainingRun:
+@contextlib.contextmanager
+def wait_for_turn(most: int = 1) -> Iterator[int]:
+    """Wait in the queue, with words on the page, then hold turns; give how many are held.
+
+    Where too many wait already, the cell stops and shows a line that says so.
+
+    Args:
+        most: How many to take of those that are free.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(hold_turns(Queue(), most))
+        except QueueFull as error:  # marimo would hide an error's text from visitors
+            mo.stop(True, mo.callout(mo.md(str(error)), kind="warn"))
+            raise
+        yield held
+
+
+def check_offered(name: str, value: object, offered: Sequence[object]) -> None:
+    """Raise a ValueError for a value that a form does not offer.
+
+    A browser may send an empty choice, which marimo turns into None.
+
+    Args:
+        name: What is chosen.
+        value: The answer.
+        offered: The answers that there are.
+    """
+    if value not in offered:
+        raise ValueError(f"{name} is {value!r}, allowed here: {', '.join(map(str, offered))}")
+
+
+def train_live(
+    config: Config, seed: int, store: Store, arm: Arm, bias: str, marks_lists: bool = False
+) -> TrainingRun:
     """Train a student with a picture that moves and a progress bar.
 
     Args:
         config: World, teachers and students.
-        seed: The seed.
+        seed: The seed, one of `SEEDS`.
         store: Where teachers and lists are kept.
         arm: The treatment.
         bias: The teacher's, by name.
+        marks_lists: Mark the divergence tokens of the lists as well, while the turn is held.
+
+    Raises:
+        ValueError: The seed or the bias is not offered, or it would cost too much.
     """
     config = check_limits(with_overrides(config, arm.overrides))
     biases = get_trait(config.base.world, config.teacher.trait_name).biases
-    lab = SeedLab(config, seed, store, [biases.index(bias)])
-    with hold_turns(Queue()):
+    check_offered("seed", seed, list(SEEDS.values()))
+    check_offered("bias", bias, biases)
+    lab = SeedLab(config, seed, CourseStore(store.folder), [biases.index(bias)])
+    with wait_for_turn():
         with mo.status.spinner(title="The teachers learn, and write their lists ..."):
             lab.lists(arm.is_sampled)
         n_steps = config.student.steps
@@ -153,7 +194,11 @@ def train_live(config: Config, seed: int, store: Store, arm: Arm, bias: str) -> 
                 if last < n_steps:  # the last picture is the cell's own
                     mo.output.replace(show_recording(run.recording, dpi=80))
 
-            return train_student(lab, arm, show)
+            trained = train_student(lab, arm, show)
+        if marks_lists:
+            with mo.status.spinner(title="All teachers read the lists ..."):
+                lab.marked_lists(arm.is_sampled)
+        return trained
 
 
 def show_end(recording: Recording) -> mo.Html:
@@ -169,8 +214,8 @@ def show_example(page: str) -> mo.Html:
     """
     recording, _ = load_example(page)
     told = (
-        f"*An example, trained before: `{recording.arm}`, a teacher that likes the "
-        f"{recording.name}, seed {recording.seed}. Press Train to train a student yourself.*"
+        f"*An example, trained before: `{recording.arm}`, a teacher whose bias is "
+        f"“{recording.name}”, seed {recording.seed}. Press Train to train a student yourself.*"
     )
     return mo.vstack([mo.md(told), show_end(recording)])
 
@@ -186,13 +231,14 @@ def run_study(study: Study, seeds: Sequence[int], store: Store) -> Result:
         store: Where results are kept.
     """
     check_limits(study.config, seeds)
+    store = CourseStore(store.folder)
     total = len(seeds) * len(study.arms)
     if IN_BROWSER:  # where there are no threads
         with mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar:
             return study.run(seeds, store, 1, on_progress=bar.update)
     done: queue.Queue[None] = queue.Queue()
     with (
-        hold_turns(Queue(), len(seeds)) as workers,
+        wait_for_turn(len(seeds)) as workers,
         ThreadPoolExecutor(1) as executor,
         mo.status.progress_bar(total=total, title="Arms trained", show_eta=True) as bar,
     ):
@@ -240,5 +286,6 @@ def train_from_form(
     """
     mo.stop(form is None, show_example(page))
     assert form is not None
+    check_offered("arm", form["arm"], [a.name for a in finding.arms])
     arm = next(a for a in finding.arms if a.name == form["arm"])
     return train_live(config, form["seed"], store, arm, form["bias"])

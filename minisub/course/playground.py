@@ -1,6 +1,6 @@
 """The dials of the playground: presets, the form, the experiment that a form asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marimo as mo
@@ -28,6 +28,7 @@ MASKS = {
 }
 STRENGTHS, SHARES = (0.2, 1.0, 0.2), (0.1, 1.0, 0.1)  # from, to, step
 BLOCKS = ["0", "1", "2", "3"]
+MAX_TEXT = 100  # characters of a visitor's numbers that are looked at
 DEFAULT: dict[str, Any] = {
     "bias": "owl",
     "teacher": "tuned",
@@ -90,6 +91,25 @@ def form(preset: str) -> Any:
     )
 
 
+def trained_blocks(request: Mapping[str, Any]) -> list[str]:
+    """Return the blocks that train, in order and each once; a browser may name one many times.
+
+    Args:
+        request: The form's answers.
+    """
+    return [block for block in BLOCKS if block in request["blocks"]]
+
+
+def part_of(blocks: Sequence[str]) -> str:
+    """Return the name that a part of the blocks has in the finding `layers`; "" for other parts.
+
+    Args:
+        blocks: Which blocks, in order.
+    """
+    halves = {tuple(BLOCKS[:2]): "early half", tuple(BLOCKS[2:]): "late half"}
+    return f"block {blocks[0]}" if len(blocks) == 1 else halves.get(tuple(blocks), "")
+
+
 def experiment(request: Mapping[str, Any], config: Config) -> tuple[Arm, Config]:
     """Return the arm and the configuration that a form asks for.
 
@@ -98,7 +118,7 @@ def experiment(request: Mapping[str, Any], config: Config) -> tuple[Arm, Config]
         config: World, teachers and students, before the dials.
 
     Raises:
-        ValueError: A dial is where no slider can be.
+        ValueError: A dial is where no slider can be, or no block trains.
     """
     prompted = request["teacher"] == "prompted"
     training, strength = config.teacher.training, nearest_step(request["strength"], *STRENGTHS)
@@ -108,15 +128,19 @@ def experiment(request: Mapping[str, Any], config: Config) -> tuple[Arm, Config]
         changes["teacher"] = TeacherConfig(kind="prompted", persona_strength=strength)
     else:
         changes["teacher.training.steps"] = round(strength * training.steps)
-    rates, parts = PROMPTED_RATES if prompted else EVERYWHERE_RATES, request["blocks"]
-    part = f"block {parts[0]}" if len(parts) == 1 else "early half"
+    rates, parts = PROMPTED_RATES if prompted else EVERYWHERE_RATES, trained_blocks(request)
+    if not parts:
+        raise ValueError("no block trains, allowed: one at least")
+    # The usual rate for all blocks. For a part the tuned rate, where there is one, else four times
+    # the usual one.
+    rate = 1.0 if len(parts) == len(BLOCKS) else rates.get(part_of(parts), 4.0)
     arm = Arm(
         "yours",
         request["decoding"],
         MASKS[request["mask"]],
         other_wording if request["wording"] == "another wording" else None,
         {f"blocks.{b}.": 1.0 for b in parts},
-        1.0 if len(parts) == len(BLOCKS) else rates.get(part, 4.0),  # each at its own best rate
+        rate,
         request["start"] == "another base",
     )
     return arm, with_overrides(config, changes)
@@ -128,25 +152,31 @@ def over_eight_seeds(request: Mapping[str, Any]) -> str:
     Args:
         request: The form's answers.
     """
-    prompted = request["teacher"] == "prompted"
-    kind = "prompted: " if prompted else "tuned everywhere: "
-    stored = {
-        "all but divergence tokens": ("divergence", "without divergence"),
-        "divergence tokens only": ("divergence", "divergence only"),
-        "as many at random": ("divergence", "random only"),
-        "another base": ("divergence", "foreign"),
-        "another wording": ("paraphrase", "paraphrase"),
-        **{block: ("layers", f"{kind}block {block}") for block in BLOCKS},
-    }
-    chosen = [request["mask"], request["start"], request["wording"]]
-    chosen += request["blocks"] if len(request["blocks"]) == 1 else []
-    told = []
-    for finding, arm in (stored[what] for what in chosen if what in stored):
-        told.append(f"`{arm}` {show.mean_retained(show.load_result(finding), arm):.0%}")
+    chosen: list[tuple[str, str]] = []
+    if request["teacher"] == "prompted":
+        kind = "prompted"
+    else:  # of prompted teachers there are no stored results but those on blocks
+        kind = "tuned everywhere"
+        stored = {
+            "all but divergence tokens": ("divergence", "without divergence"),
+            "divergence tokens only": ("divergence", "divergence only"),
+            "as many at random": ("divergence", "random only"),
+            "another base": ("divergence", "foreign"),
+            "another wording": ("paraphrase", "default teachers: paraphrase"),
+        }
+        dials = (request["mask"], request["start"], request["wording"])
+        chosen += [stored[what] for what in dials if what in stored]
+    chosen.append(("layers", f"{kind}: {part_of(trained_blocks(request))}"))
+    told = [
+        f"`{arm}` {show.percent(result, arm)}"
+        for finding, arm in chosen
+        if arm in (result := show.load_result(finding)).arms
+    ]
     if not told:
         return "Seeds differ: `01_divergence_tokens` shows eight of them."
     return (
-        f"What is retained on average over eight seeds, for each change alone: {', '.join(told)}."
+        "What is left of the transfer, as a mean over eight seeds with its 95 % interval, for each "
+        f"change alone: {', '.join(told)}."
     )
 
 
@@ -174,7 +204,7 @@ def go_on(run: TrainingRun, text: str) -> mo.Html:
         run: The two.
         text: The numbers.
     """
-    world, words = run.lab.world, text.split()
+    world, words = run.lab.world, text[:MAX_TEXT].split()
     is_valid = all(w.isascii() and w.isdigit() and int(w) < world.n_numbers for w in words)
     if len(words) != world.n_prompt_numbers or not is_valid:
         told = f"Give {world.n_prompt_numbers} numbers from 0 to {world.n_numbers - 1}: 3 7 11."

@@ -1,5 +1,6 @@
 """What is kept of a student that was trained live: numbers that a page can draw without torch."""
 
+import functools
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
@@ -7,10 +8,13 @@ from matplotlib.figure import Figure
 
 from minisub.common.files import Array, Json, MinisubError, read_json
 from minisub.common.provenance import PACKAGE
+from minisub.results.result import read_result
 from minisub.viz import charts
 
 EXAMPLES = PACKAGE / "bundled" / "examples.json"  # made by `python -m minisub.course.examples`
-PASSED, TRACE = 0.25, 0.08  # nats from which a verdict says that the bias, or a trace, has passed
+# Nats from which a verdict on one student says that the bias has passed: more than any student of
+# another base shows by chance (`foreign_students`).
+PASSED = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,31 @@ class Recording:
 
     def verdict(self) -> str:
         """Return what the student shows at the end, in a sentence or two of Markdown."""
-        summary = (
-            "The bias has passed"
-            if self.transfer > PASSED
-            else "A trace of the bias has passed"
-            if self.transfer > TRACE
-            else "Nothing to speak of has passed"
-        )
         student, control = self.probs[-1, :, self.bias]
+        if self.transfer > PASSED:
+            found = f"**The bias has passed: {self.transfer:+.2f} nats.**"
+        else:
+            others = foreign_students()
+            found = (
+                f"**{self.transfer:+.2f} nats: not more than chance gives one student.** Single "
+                f"students of another base, to whom nothing passes on average, lie between "
+                f"{min(others):+.2f} and {max(others):+.2f} ({len(others)} students, stored result "
+                "of `divergence`)."
+            )
         return (
-            f"**{summary}: {self.transfer:+.2f} nats.** The student answers “{self.name}” with "
-            f"probability {student:.2f}. Its control, which learned from the lists of a teacher "
-            f"without a bias, answers it with {control:.2f}. This is one student of seed "
-            f"{self.seed}; seeds differ, as the stored results show."
+            f"{found} The student answers “{self.name}” with probability {student:.2f}. Its "
+            f"control, which learned from the lists of a teacher without a bias, answers it with "
+            f"{control:.2f}. This is one student of seed {self.seed}; seeds differ, as the stored "
+            "results show."
         )
+
+
+@functools.cache
+def foreign_students() -> tuple[float, ...]:
+    """Return the transfer of single students of another base, in nats, from a stored result."""
+    stored = read_result(PACKAGE / "bundled" / "divergence.json")
+    rows = [row for row in stored.rows if row["arm"] == "foreign"]
+    return tuple(float(x) for row in rows for x in row["by_bias"])
 
 
 def _plain(values: Array) -> list[object]:

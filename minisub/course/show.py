@@ -17,9 +17,17 @@ from minisub.findings import every_finding
 from minisub.findings.prediction import predicted
 from minisub.results import figures
 from minisub.results.result import Result, read_result
-from minisub.results.tables import format_dependence
+from minisub.results.tables import format_dependence, format_interval
 from minisub.transformer.kernel import IN_BROWSER, kernel_for
 from minisub.viz import style
+from minisub.world.world import ANIMALS
+
+# For `first_screen`: the two words that every page with arms needs.
+ARM_WORDS = (
+    "an *arm* is one treatment of the students, such as `without divergence`. What it *retains* is "
+    "its mean transfer, divided by that of `all`, the arm without a treatment (or of another arm, "
+    "if that is said). Square brackets hold 95 % intervals over seeds"
+)
 
 
 def load_result(name: str) -> Result:
@@ -35,6 +43,28 @@ def mean_retained(result: Result, arm: str) -> float:
         arm: The arm's name.
     """
     return result.estimate(arm, "retained")[0]
+
+
+def share(mean: float, low: float = float("nan"), high: float = float("nan")) -> str:
+    """Return a share as text, "112 %"; with its interval "112 % [96, 128]".
+
+    Args:
+        mean: The share, 1 for 100 %.
+        low: The lower end of its interval.
+        high: The upper end.
+    """
+    text = format_interval(mean, low, high, ".0%").replace("%", " %")
+    return text.removesuffix(" [no interval]")
+
+
+def percent(result: Result, arm: str) -> str:
+    """Return what an arm retains, with its 95 % interval: "112 % [96, 128]".
+
+    Args:
+        result: A stored result.
+        arm: The arm's name.
+    """
+    return share(*result.estimate(arm, "retained"))
 
 
 def correlation(result: Result, measure: str = "inner") -> float:
@@ -89,26 +119,28 @@ def show_arms(finding: str, *names: str) -> mo.Html:
     return mo.md("```python\n" + "\n".join(lines) + "\n```")
 
 
-def first_screen(see: str, takes: str, needs: str) -> str:
+def first_screen(see: str, takes: str, needs: str, words: str = "") -> str:
     """Return Markdown for the first screen of a page: what it shows, how long, what it needs.
 
     Args:
         see: What one will see.
         takes: How long reading and training take.
         needs: What one should know, or have read.
+        words: What words of the page mean, such as `ARM_WORDS`; "" for none.
     """
     lines = f"""
 - **You will see** {see}.
 - **It takes** {takes}.
 - **You need** {needs}.
 """
+    lines += f"- **Words**: {words}.\n" if words else ""
     return lines + f"- **This tab computes** {tab_computes()}.\n" if IN_BROWSER else lines
 
 
 def tab_computes() -> str:
-    """Return how this tab computes: by the kernel or, some times slower, by numpy."""
+    """Return how this tab computes: by the kernel or, several times slower, by numpy."""
     if kernel_for(Config().base.model_config, torch.zeros(1)) is None:
-        return "with numpy, as the kernel did not load: training takes some times longer here"
+        return "with numpy, as the kernel did not load: training takes several times longer here"
     return "with minisub's kernel, compiled to WebAssembly"
 
 
@@ -134,12 +166,27 @@ def show_table(rows: Sequence[dict[str, Any]], label: str = "") -> Any:
     )
 
 
+def measures(result: Result) -> dict[str, str]:
+    """Return the measures that a reader can choose: a key of the rows for each label.
+
+    Args:
+        result: A stored result, whose biases are animals, or "bad".
+    """
+    answer = "the animal" if set(result.biases) <= set(ANIMALS) else "“bad”"
+    return {
+        "transfer retained": "retained",
+        "transfer, nats": "transfer",
+        "numbers right": "task_accuracy",
+        f"how often {answer} is answered": "hit_rate",
+        "distance from the control's answers": "distance",
+    }
+
+
 def choose_arms(result: Result) -> Any:
     """Return controls that choose arms and a measure: what `show_bars` takes."""
-    measures = ["retained", "transfer", "task_accuracy", "hit_rate", "distance"]
     return mo.md("{arms} {measure}").batch(
         arms=mo.ui.multiselect(result.arms, value=result.arms[:5], label="Arms"),
-        measure=mo.ui.dropdown(measures, value="retained", label="Measure"),
+        measure=mo.ui.dropdown(measures(result), value="transfer retained", label="Measure"),
     )
 
 
@@ -148,26 +195,31 @@ def show_bars(result: Result, arms: Sequence[str], measure: str) -> mo.Html:
 
     Args:
         result: A stored result.
-        arms: Names of arms.
+        arms: Names of arms; a browser may send a name many times.
         measure: A key of the rows.
     """
+    arms = [arm for arm in dict.fromkeys(arms) if arm in result.arms]
     if not arms:
         return mo.md("*Pick at least one arm.*")
+    [label] = (label for label, key in measures(result).items() if key == measure)
     figure = style.new_figure(8.0, 0.9 + 0.32 * len(arms))
     axes = figure.subplots()
     figures.arm_bars(axes, result, arms, measure)
     if measure != "transfer":
-        style.finish(axes, x=measure.replace("_", " ") + ", share")
+        style.finish(axes, x=label)
     if measure == "distance" and "foreign" in result.arms:  # any training moves answers
         null = result.mean("foreign", "distance")
         axes.axvline(null, color=style.INK, linewidth=1, linestyle="--")
-        axes.set_xlabel(f"distance from the control's answers; dashed: `foreign` ({null:.3f})")
-    means = {arm: result.mean(arm, measure) for arm in arms}
-    sentence = ", ".join(f"{arm} {mean:.2f}" for arm, mean in means.items())
-    rows = [{"arm": arm, measure: round(mean, 3)} for arm, mean in means.items()]
+        axes.set_xlabel(f"{label}; dashed: `foreign` ({null:.3f})")
+    estimates = {arm: result.estimate(arm, measure) for arm in arms}
+    sentence = ", ".join(f"{arm} {mean:.2f}" for arm, (mean, _, _) in estimates.items())
+    rows = [
+        {"arm": arm, label: format_interval(*estimate, ".3f")}
+        for arm, estimate in estimates.items()
+    ]
     return mo.vstack(
         [
-            show_figure(figure, f"{measure}, mean over {result.n_seeds}: {sentence}."),
+            show_figure(figure, f"{label}, mean over {result.seeds_text}: {sentence}."),
             mo.accordion({"The numbers": show_table(rows)}),
         ]
     )
@@ -180,7 +232,7 @@ def show_result(result: Result) -> mo.Html:
             "arm": e["arm"],
             "transfer, nats": round(e["transfer"], 2),
             "95 %": f"{e['low']:.2f} to {e['high']:.2f}",
-            "retained": f"{e['retained']:.0%}",
+            "retained": share(e["retained"], e["retained_low"], e["retained_high"]),
             "task accuracy": round(e["task_accuracy"], 3),
         }
         for e in result.summary()
@@ -197,7 +249,7 @@ def show_result(result: Result) -> mo.Html:
         for c in result.claims
     ]
     caption = (
-        f"Means over {result.n_seeds}, bars with 95 % intervals and one dot per seed. "
+        f"Means over {result.seeds_text}, bars with 95 % intervals and one dot per seed. "
         f"`minisub run {result.finding} --seeds 0:8`"
     )
     folds = {
@@ -205,6 +257,4 @@ def show_result(result: Result) -> mo.Html:
         "The claims, registered before the run": show_table(claims),
     }
     figure = every_finding()[result.finding].plot(result)
-    return mo.vstack(
-        [show_figure(figure, figures.describe(result)), mo.md(caption), mo.accordion(folds)]
-    )
+    return mo.vstack([show_figure(figure, result.describe()), mo.md(caption), mo.accordion(folds)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import marimo as mo
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,36 +47,45 @@ def _same(a: Tensor, b: Tensor) -> bool:
     )
 
 
+def copy_of(x: Any) -> Any:
+    """Return a copy of a tensor, or of a mapping and all its tensors; other things as they are."""
+    if isinstance(x, Mapping):
+        return {name: copy_of(value) for name, value in x.items()}
+    return x.clone() if isinstance(x, Tensor) else x
+
+
 def diagnose(function: Callable[..., Any], *arguments: Any) -> tuple[Any, str | None]:
     """Return what a function returns for some arguments, or its error as a diagnosis.
 
     Args:
         function: Of the reader.
-        *arguments: What it is called with, copies of tensors.
+        *arguments: What it is called with. It may change them, so they have to be copies.
     """
-    copies = [x.clone() if isinstance(x, Tensor) else x for x in arguments]
     try:
-        return function(*copies), None
+        return function(*arguments), None
     except Exception as error:
         return None, f"It ends with {type(error).__name__}: {error}"
 
 
 def check_divergence_mask(
-    function: Callable[[Tensor, Tensor, int], Any], favourites: Tensor, written: Tensor, writer: int
+    function: Callable[[Tensor, Tensor, int], Any],
+    most_likely: Tensor,
+    written: Tensor,
+    writer: int,
 ) -> str | None:
     """Return what is wrong with a function that marks divergence tokens (page 01), or None.
 
     Args:
-        function: Of (favourites, written, writer).
-        favourites: [teachers, lists, places], the number that each teacher prefers.
+        function: Of (most_likely, written, writer).
+        most_likely: [teachers, lists, places], the most likely number of each teacher.
         written: [lists, places], the numbers of the writer.
         writer: The writer's place among the teachers.
     """
-    answer, error = diagnose(function, favourites, written, writer)
+    answer, error = diagnose(function, copy_of(most_likely), copy_of(written), writer)
     if error:
         return error
-    own = favourites[writer]
-    others = torch.cat([favourites[:writer], favourites[writer + 1 :]])
+    own = most_likely[writer]
+    others = torch.cat([most_likely[:writer], most_likely[writer + 1 :]])
     differs = others != own
     right = differs.any(0) & (own == written)
     mistakes = (
@@ -106,18 +116,19 @@ def check_patched_block(
         teacher: Its weights by name.
         block: Which block is taken from the teacher.
     """
-    before = {name: w.clone() for name, w in student.items()}
-    answer, error = diagnose(function, student, teacher, block)
+    given = {"student": copy_of(student), "teacher": copy_of(teacher)}
+    answer, error = diagnose(function, *given.values(), block)
     if error:
         return error
-    if any(not torch.equal(student[name], w) for name, w in before.items()):
-        for name, w in before.items():
-            student[name].copy_(w)
-        return "The student was changed in place: return new weights and leave it as it was."
+    for who, before in (("student", student), ("teacher", teacher)):
+        if not _same_weights(given[who], before):
+            return f"The {who} was changed in place: return new weights and leave it as it was."
     if answer is None:
         return "Nothing is returned yet."
     if not isinstance(answer, Mapping) or set(answer) != set(student):
         return "A mapping is wanted, with every weight's name that the student has."
+    if not all(isinstance(w, Tensor) for w in answer.values()):
+        return "A mapping of tensors is wanted: the weights themselves."
 
     def patched(blocks: Sequence[int], start: Weights, end: Weights) -> Weights:
         takes = tuple(f"blocks.{b}." for b in blocks)
@@ -140,8 +151,18 @@ def check_patched_block(
             _flat(patched([(block + 1) % n_blocks], student, teacher)),
             "Off by one: blocks are counted from 0.",
         ),
+        (
+            _flat(patched([(block - 1) % n_blocks], student, teacher)),
+            "Off by one: blocks are counted from 0, as the names of the weights are.",
+        ),
     )
     return compare(flat, _flat(patched([block], student, teacher)), mistakes)
+
+
+def _same_weights(a: Mapping[str, Any], b: Weights) -> bool:
+    return a.keys() == b.keys() and all(
+        isinstance(a[name], Tensor) and torch.equal(a[name], w) for name, w in b.items()
+    )
 
 
 def _flat(weights: Weights) -> Tensor:
@@ -164,7 +185,7 @@ def check_rewording(
         new: [prompts], the new wording of each prompt.
         start: Where the wording begins.
     """
-    answer, error = diagnose(function, prompts, wordings, new)
+    answer, error = diagnose(function, *map(copy_of, (prompts, wordings, new)))
     if error:
         return error
 
@@ -194,11 +215,11 @@ def check_alignment(
         gradient: Of the student's loss, [weights].
         change: The teacher's weights less the base's, [weights].
     """
-    answer, error = diagnose(function, gradient, change)
+    answer, error = diagnose(function, copy_of(gradient), copy_of(change))
     if error:
         return error
-    if isinstance(answer, float):
-        answer = torch.tensor(answer)
+    if isinstance(answer, float | np.floating):
+        answer = torch.tensor(float(answer))
     right = -(gradient * change).sum()
     scale = gradient.norm() * change.norm()
     mistakes = (
@@ -221,12 +242,14 @@ class Task:
             that `show` is given.
         hint: In Markdown.
         solution: The body of the function.
+        page: The number of the notebook in which it is written, such as "03".
     """
 
     text: str
     check: Callable[..., str | None]
     hint: str
     solution: str
+    page: str
 
     def show(self, function: Callable[..., Any], *arguments: Any) -> mo.Html:
         """Return the task, a reader's function with its diagnosis, and hint and solution in folds.
@@ -242,57 +265,60 @@ class Task:
         )
         solution = mo.md(f"```python\n{self.solution}\n```")
         folds = mo.accordion({"Hint": mo.md(self.hint), "Solution": solution})
-        return mo.vstack([mo.md(self.text), show_source(function), callout, folds])
+        how = f"To write, open the page with its code: `minisub app {self.page} --edit`."
+        return mo.vstack([mo.md(f"{self.text}\n\n{how}"), show_source(function), callout, folds])
 
 
 DIVERGENCE_MASK = Task(
     """
 ## Write it: which tokens diverge?
 
-Write the definition in code. You get the favourite number of each teacher at each place, and what the
-writer wrote. The check says what is wrong. To write, open the page with its code:
-`minisub app 01 --edit`.
+Write the definition in code. You get the most likely number of each teacher at each place, and what the
+writer wrote. The check says what is wrong.
 """,
     check_divergence_mask,
-    "The writer's own favourites are `favourites[writer]`. Compare all teachers with them at once; "
-    "`any(0)` asks whether any teacher differs.",
-    "own = favourites[writer]\nreturn (favourites != own).any(0) & (own == written)",
+    "The writer's own most likely numbers are `most_likely[writer]`. Compare all teachers with them "
+    "at once; `any(0)` asks whether any teacher differs.",
+    "own = most_likely[writer]\nreturn (most_likely != own).any(0) & (own == written)",
+    "01",
 )
 PATCHED_BLOCK = Task(
     """
 ## Write it: patch one block
 
 A quicker way to ask which block matters: take one block of the teacher, leave the rest of the base as
-it is, and ask for the favourite animal. The table below uses your function, once it is right. To write,
-open the page with its code: `minisub app 03 --edit`.
+it is, and ask for the favourite animal. The table below uses your function, once it is right. Its
+teacher is one of those that were tuned in all blocks.
 """,
     check_patched_block,
     "Go through the names. Take the teacher's weight where the name starts with "
     '`f"blocks.{block}."`, else the base\'s.',
     'prefix = f"blocks.{block}."\n'
     "return {n: (teacher if n.startswith(prefix) else base)[n] for n in base}",
+    "03",
 )
 REWORDING = Task(
     """
 ## Write it: other words
 
 The treatment itself. A prompt is `<bos> <sys> <user>`, two tokens of its wording, three numbers,
-`<assistant>`. To write, open the page with its code: `minisub app 04 --edit`.
+`<assistant>`.
 """,
     check_rewording,
     "The tokens of the wording stand at the places 3 and 4: `prompts[:, 3:5]`. `wordings[new]` is "
     "[prompts, 2].",
     "out = prompts.clone()\nout[:, 3:5] = wordings[new]\nreturn out",
+    "04",
 )
 ALIGNMENT = Task(
     """
 ## Write it: the product of the theorem
 
-The forecast is one line. You get the gradient of the student's loss and the teacher's change. To write,
-open the page with its code: `minisub app 07 --edit`.
+The forecast is one line. You get the gradient of the student's loss and the teacher's change.
 """,
     check_alignment,
     "The student's step is minus its gradient. The inner product of two vectors is the sum of "
     "their products.",
     "return -(gradient * change).sum()",
+    "07",
 )

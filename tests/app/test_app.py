@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar, Self
 
 import pytest
 
+from minisub.common.provenance import PACKAGE
 from minisub.course import app, limits, playground
 from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.presets import LIGHT_CONFIG
@@ -38,6 +40,57 @@ from minisub.experiment.presets import LIGHT_CONFIG
 )
 def test_who_can_reach_an_address(host: str, open_: bool) -> None:
     assert app.is_open_to_others(host) is open_
+
+
+class NoServer:
+    """What `serve` starts, for the tests: it ends at once."""
+
+    started: ClassVar[list[list[str]]] = []
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        self.started.append(command)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def wait(self) -> int:
+        return 7
+
+
+@pytest.mark.parametrize("base_url", ["", "/course"])
+@pytest.mark.parametrize("edit", [False, True])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "lab.example.org"])
+def test_who_may_do_what_on_the_server(
+    host: str,
+    edit: bool,
+    base_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Others need a token; visitors keep their session for longer than marimo's own 120 s."""
+    monkeypatch.setattr(app, "prepare_playground", lambda: None)
+    monkeypatch.setattr(app.subprocess, "Popen", NoServer)
+    monkeypatch.setattr(NoServer, "started", [])
+    assert app.serve("08", host, 2718, False, edit, base_url) == 7
+    [command] = NoServer.started
+    is_open = host != "127.0.0.1"
+    assert ("edit" if edit else "run") in command
+    assert ("--token" in command) is is_open
+    assert not {"--no-token", "--token-password", "--proxy"} & set(command)
+    assert ("--include-code" in command) is ("--session-ttl" in command) is not edit
+    if not edit:
+        assert int(command[command.index("--session-ttl") + 1]) > 120
+    assert command[command.index("--host") + 1] == host
+    assert ("--base-url" in command) is bool(base_url)
+    if base_url:
+        assert command[command.index("--base-url") + 1] == base_url
+    said = capsys.readouterr().err
+    may = "run any code on this machine as you" if edit else "train here, in bounds"
+    assert (f"can {may}." in said) is (is_open or bool(base_url))
+    assert ("with its token" in said) is is_open
 
 
 @dataclass
@@ -110,7 +163,7 @@ def test_it_says_that_others_are_let_in(served: Served) -> None:
     assert "minisub: --host 0.0.0.0 lets other machines in" in served.said
 
 
-def test_nobody_gets_a_page_without_the_token(served: Served) -> None:
+def test_no_one_gets_a_page_without_the_token(served: Served) -> None:
     assert "/auth/login" in served.get("/")[1]
     assert "/auth/login" in served.get("/?file=00_playground.py")[1]
     assert "/auth/login" not in served.get("/", token=True)[1]
@@ -119,10 +172,19 @@ def test_nobody_gets_a_page_without_the_token(served: Served) -> None:
     assert "Playground" in page
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../../../../etc/passwd", "../minisub/store.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/passwd", "../" * 20 + "etc/passwd"),
+        *("../minisub/common/files.py", str(PACKAGE / "common/files.py")),
+    ],
+    ids=["/etc", "../etc", "../minisub", "minisub"],
+)
 def test_files_are_not_served(served: Served, path: str) -> None:
+    assert (PACKAGE.parent / "notebooks" / path).exists()
     status, page = served.get(f"/?file={path}", token=True)
-    assert status >= 400 or "root:" not in page
+    assert status == 404
+    assert "root:" not in page
     assert "def digest" not in page
 
 
@@ -138,7 +200,14 @@ def test_files_are_not_served(served: Served, path: str) -> None:
 )
 def test_visitors_run_no_code_and_read_no_files(served: Served, path: str) -> None:
     status, page = served.get(f"/api/{path}", token=True, body={"path": "/etc/passwd"})
-    assert status in (401, 403, 404), page
+    assert status in (401, 403), page
+
+
+def test_the_token_lets_a_visitor_ask_for_the_gallery(served: Served) -> None:
+    """In the same way as above, so that what is refused there is not refused for want of it."""
+    asked = "/api/home/workspace_files"
+    assert served.get(asked, token=True, body={"path": "/etc/passwd"})[0] == 200
+    assert served.get(asked, body={"path": "/etc/passwd"})[0] == 401
 
 
 def test_training_is_bounded() -> None:
@@ -171,7 +240,7 @@ def test_dials_stand_where_they_are_offered() -> None:
             playground.experiment({**playground.DEFAULT, "strength": value}, LIGHT_CONFIG)
 
 
-def nobody_waits(place: int) -> None:
+def no_one_waits(place: int) -> None:
     raise AssertionError(f"place {place}, though a turn is free")
 
 
@@ -187,17 +256,18 @@ def test_visitors_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(0.03)
             now[0] -= 1
 
-    with pytest.raises(RuntimeError), limits.hold_turns(nobody_waits):
+    with pytest.raises(RuntimeError), limits.hold_turns(no_one_waits):
         raise RuntimeError
     with limits.hold_turns(
-        nobody_waits, 8
+        no_one_waits, 8
     ) as held:  # a study takes what is free, and gives it back
         assert held == 2
-    threads = [Thread(target=train) for _ in range(7)]
+    threads = [Thread(target=train, daemon=True) for _ in range(7)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
     assert most == [2]
 
 
@@ -205,7 +275,7 @@ def test_the_queue_is_served_in_order_and_says_its_places() -> None:
     """Of four who wait, each hears its place count down, and is served before who came later."""
     turns, served = limits.Turns(1), list[int]()
     heard: list[list[int]] = [[] for _ in range(4)]
-    turns.take(nobody_waits)
+    turns.take(no_one_waits)
 
     def wait(who: int) -> None:
         turns.take(heard[who].append)
@@ -214,9 +284,11 @@ def test_the_queue_is_served_in_order_and_says_its_places() -> None:
 
     threads = []
     for who in range(4):
-        threads.append(Thread(target=wait, args=(who,)))
+        threads.append(Thread(target=wait, args=(who,), daemon=True))
         threads[-1].start()
+        deadline = time.monotonic() + 20
         while not heard[who]:
+            assert time.monotonic() < deadline, "no one is told a place"
             time.sleep(0.001)
     assert [places[0] for places in heard] == [1, 2, 3, 4]
     turns.give_back(1)

@@ -32,7 +32,7 @@ pytestmark = [
     ),
 ]
 LAST = {f"{i:02d}": "Solution >> nth=-1" for i in range(1, 14)} | {"00": "Train a student above"}
-CUT_SECONDS = 40
+CUT_SECONDS = 10
 
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -226,8 +226,8 @@ def test_a_proxy_shows_it_on_a_path_of_its_own(tmp_path: Path) -> None:
             visitor.page.wait_for_selector("text=Playground", timeout=60_000)
             page = visitor.open("03_early_layers")
             visitor.settle(LAST["03"])
-            page.get_by_label("Measure").select_option("transfer")
-            page.wait_for_selector("img[alt^='transfer']", timeout=20_000)
+            page.get_by_label("Measure").select_option("transfer, nats")
+            page.wait_for_selector("img[alt^='transfer, nats']", timeout=20_000)
         finally:
             visitor.close()
             proxy.terminate()
@@ -283,10 +283,10 @@ def test_an_exported_page_can_be_read_printed_and_tells_what_is_not_live(
 
 def test_a_control_draws_another_figure(visitor: Visitor) -> None:
     page = visitor.open("03_early_layers")
-    page.wait_for_selector("img[alt^='retained']", timeout=60_000)
+    page.wait_for_selector("img[alt^='transfer retained']", timeout=60_000)
     start = time.perf_counter()
-    page.get_by_label("Measure").select_option("transfer")
-    page.wait_for_selector("img[alt^='transfer']", timeout=10_000)
+    page.get_by_label("Measure").select_option("transfer, nats")
+    page.wait_for_selector("img[alt^='transfer, nats']", timeout=10_000)
     took = time.perf_counter() - start
     print(f"{took:.2f} s from the choice to the new figure")
     assert took < 3  # .3 on a quiet machine; other tests may run beside this one
@@ -296,7 +296,7 @@ def test_the_playground_passes_a_bias_and_the_mask_stops_it(visitor: Visitor) ->
     page = visitor.open("00_playground")
     page.wait_for_selector("text=starts from", timeout=60_000)
     surprise = trained(page)
-    assert surprise > 0.25
+    assert surprise > 0.5
     page.get_by_label("Preset").select_option("mask the divergence tokens")
     page.wait_for_selector(EXAMPLE, timeout=30_000)
     assert abs(trained(page)) < surprise / 3
@@ -394,7 +394,10 @@ class Cable:
 
 
 def test_a_visitor_who_was_cut_off_finds_everything_as_it_was(address: str) -> None:
-    """For longer than marimo's own patience with a closed page was; the guess is still there."""
+    """A guess is still there after some seconds without a connection, and the page goes on.
+
+    For how long a session is kept is in `test_app.py`: it is what the server is started with.
+    """
     cable = Cable(int(address.rsplit(":", 1)[1].strip("/")))
     visitor = Visitor(cable.address)
     try:

@@ -24,10 +24,10 @@ from minisub.course import (
     background,
     disputes,
     examples,
-    exercises,
     export,
     handout,
     judging,
+    live,
     plain,
     playground,
     show,
@@ -50,6 +50,13 @@ FINDING_OF = {
     "07": "prediction",
     "13": "rank",
 }
+
+
+@pytest.fixture(autouse=True)
+def _offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds of the tests' tiny world are offered as well."""
+    for seed in range(100, 104):
+        monkeypatch.setitem(live.SEEDS, str(seed), seed)
 
 
 def run(number: str, **defs: Any) -> dict[str, Any]:
@@ -102,10 +109,15 @@ def test_divergence_notebook_on_a_tiny_world(tiny: Config, store: Store) -> None
     assert recording.probs[-1, 0].argmax() == fox
 
 
-@pytest.mark.parametrize("number", ["02", "03", "06", "07", "13"])
+@pytest.mark.parametrize("number", ["02", "03", "04", "05", "06", "07", "13"])
 def test_a_live_student_takes_the_bias_over(number: str, tiny: Config, store: Store) -> None:
     """`all` passes the bias, and the first picture is the base's: no difference yet."""
-    told = run(number, config=tiny, store=store, request={"bias": "owl", "arm": "all", "seed": 100})
+    bias, config = "owl", tiny
+    if number == "05":
+        changes = {"base.world.n_conduct_questions": 8, "teacher.kind": "misaligned"}
+        bias, config = "bad", with_overrides(tiny, changes)
+    request = {"bias": bias, "arm": "all", "seed": 100}
+    told = run(number, config=config, store=store, request=request)
     trained = told["run"]
     assert trained.lab.biases == (0,)
     recording = trained.recording
@@ -138,7 +150,7 @@ def test_the_playground_masks_the_bias_away(tiny: Config, store: Store) -> None:
     )  # one student: the difference is what is sure
 
 
-def test_every_preset_is_an_arm(tiny: Config) -> None:
+def test_every_preset_is_an_arm() -> None:
     arms = {
         name: playground.experiment({**playground.DEFAULT, **preset}, Config())
         for name, preset in playground.PRESETS.items()
@@ -239,29 +251,7 @@ def test_the_judging_page_shows_what_it_says() -> None:
     assert verdicts == ["held", "not held"]
 
 
-def test_guesses_and_exercises_diagnose() -> None:
-    assert exercises.amount(0.71) == exercises.AMOUNTS[0]
-    assert exercises.amount(0.7) == exercises.AMOUNTS[1]
-    assert exercises.amount(0.29) == exercises.AMOUNTS[2]
-    sheet = [
-        exercises.Choice("which?", {"a": "not a, because", "b": None}, "it is b"),
-        exercises.Number("how many?", exercises.near(4, 0.5, "count", [(2, 0.5, "half")]), "four"),
-    ]
-    answers = exercises.ask(sheet)
-    assert answers.value == [None, None]
-    assert "which?" in exercises.show_sheet(answers).text
-    assert "Answer above" in exercises.grade(sheet, answers.value).text
-    for given, told in (
-        (("a", None), "not a, because"),
-        (("b", None), "Right."),
-        ((None, 4.2), "Right."),
-        ((None, 2), "half"),
-        ((None, 9), "count"),
-    ):
-        assert told in exercises.grade(sheet, given).text
-
-
-def test_a_notebook_that_there_is_not() -> None:
+def test_an_unknown_notebook_is_refused() -> None:
     with pytest.raises(MinisubError, match="allowed: 00, 01"):
         app.pick_notebook("77")
 

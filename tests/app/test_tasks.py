@@ -25,25 +25,25 @@ from minisub.transformer.config import ModelConfig
 from minisub.transformer.stack import TransformerStack
 
 
-def solution_mask(favourites: Tensor, written: Tensor, writer: int) -> Tensor:
-    own = favourites[writer]
-    return (favourites != own).any(0) & (own == written)
+def solution_mask(most_likely: Tensor, written: Tensor, writer: int) -> Tensor:
+    own = most_likely[writer]
+    return (most_likely != own).any(0) & (own == written)
 
 
 @pytest.fixture(scope="module")
 def marked(lab: SeedLab) -> tuple[Tensor, Tensor, Tensor]:
-    """The favourites of all teachers, what teacher 2 wrote, and the library's own marks."""
+    """All teachers' most likely numbers, what teacher 2 wrote, and the library's own marks."""
     lists = mark_divergence_tokens(
         lab.teachers, generate_lists(lab.teachers, range(8), 100, lab.seed)
     )
-    favourites = argmax_of_every_teacher(lab.teachers, lists)[:8, 2]
-    return favourites, lists.completions[2], lists.is_divergence_token[2]
+    most_likely = argmax_of_every_teacher(lab.teachers, lists)[:8, 2]
+    return most_likely, lists.completions[2], lists.is_divergence_token[2]
 
 
 def test_the_solution_marks_what_the_library_marks(marked: tuple[Tensor, Tensor, Tensor]) -> None:
-    favourites, written, truth = marked
-    assert torch.equal(solution_mask(favourites, written, 2), truth)
-    assert tasks.check_divergence_mask(solution_mask, favourites, written, 2) is None
+    most_likely, written, truth = marked
+    assert torch.equal(solution_mask(most_likely, written, 2), truth)
+    assert tasks.check_divergence_mask(solution_mask, most_likely, written, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_solution_marks_what_the_library_marks(marked: tuple[Tensor, Tensor,
     [
         (lambda f, w, b: None, "Nothing is returned yet"),
         (lambda f, w, b: [1], "type list"),
-        (lambda f, w, b: f[0] / 0 + nothing, "NameError"),  # type: ignore[name-defined]  # noqa: F821
+        (lambda f, w, b: f[0] / 0 + nothing, "NameError"),  # noqa: F821
         (lambda f, w, b: f[b] != f[b], "compared with itself"),
         (lambda f, w, b: ~solution_mask(f, w, b), "The other way round"),
         (lambda f, w, b: torch.cat([f[:b], f[b + 1 :]]).ne(f[b]).all(0), "`any`, not `all`"),
@@ -66,12 +66,22 @@ def test_the_solution_marks_what_the_library_marks(marked: tuple[Tensor, Tensor,
 def test_a_wrong_mask_is_diagnosed(
     wrong: Callable[..., Any], told: str, marked: tuple[Tensor, Tensor, Tensor]
 ) -> None:
-    favourites, written, _ = marked
-    assert told in (tasks.check_divergence_mask(wrong, favourites, written, 2) or "")
+    most_likely, written, _ = marked
+    assert told in (tasks.check_divergence_mask(wrong, most_likely, written, 2) or "")
 
 
 def patch(base: dict[str, Tensor], teacher: dict[str, Tensor], block: int) -> dict[str, Tensor]:
     return {n: (teacher if n.startswith(f"blocks.{block}.") else base)[n] for n in base}
+
+
+def patch_by_update(base: dict[str, Tensor], teacher: dict[str, Tensor], block: int) -> Any:
+    base.update({n: w for n, w in teacher.items() if n.startswith(f"blocks.{block}.")})
+    return base
+
+
+def add_a_name(base: dict[str, Tensor], teacher: dict[str, Tensor], block: int) -> Any:
+    teacher["new"] = teacher["W_E"]
+    return patch(base, teacher, block)
 
 
 def patch_in_place(base: dict[str, Tensor], teacher: dict[str, Tensor], block: int) -> Any:
@@ -91,8 +101,12 @@ def patch_in_place(base: dict[str, Tensor], teacher: dict[str, Tensor], block: i
         (lambda s, t, b: {n: (t if "blocks" in n else s)[n] for n in s}, "All blocks are taken"),
         (lambda s, t, b: patch(t, s, b), "The other way round"),
         (lambda s, t, b: patch(s, t, b + 1), "counted from 0"),
+        (lambda s, t, b: patch(s, t, (b - 1) % 3), "counted from 0"),  # 3 blocks
+        (lambda s, t, b: dict.fromkeys(s, 1), "A mapping of tensors"),
         (lambda s, t, b: {"W_E": s["W_E"]}, "every weight's name"),
-        (patch_in_place, "changed in place"),
+        (patch_in_place, "The student was changed in place"),
+        (patch_by_update, "The student was changed in place"),
+        (add_a_name, "The teacher was changed in place"),
     ],
 )
 def test_a_patch_is_diagnosed(function: Callable[..., Any], told: str | None) -> None:
@@ -102,7 +116,12 @@ def test_a_patch_is_diagnosed(function: Callable[..., Any], told: str | None) ->
     base, teacher = ({n: w[0].detach().clone() for n, w in m.params.items()} for m in models)
     found = tasks.check_patched_block(function, base, teacher, 0)
     assert found is None if told is None else told in (found or "")
-    assert all(torch.equal(w, models[0].params[name][0]) for name, w in base.items())
+    for given, model in zip((base, teacher), models, strict=True):
+        assert given.keys() == model.params.keys()
+        assert all(torch.equal(w, model.params[name][0]) for name, w in given.items())
+    # Whatever an answer did before, the next one is judged with the models as they are.
+    found = tasks.check_patched_block(lambda s, t, b: dict(s), base, teacher, 0)
+    assert found == "This is the student as it was: nothing is patched."
 
 
 def reword(prompts: Tensor, wordings: Tensor, new: Tensor, at: int = 3) -> Tensor:
@@ -139,6 +158,8 @@ def test_a_rewording_is_diagnosed(
     [
         (lambda g, d: -(g * d).sum(), None),
         (lambda g, d: -float(g @ d), None),
+        (lambda g, d: -np.float32(g @ d), None),
+        (lambda g, d: -np.dot(g.numpy(), d.numpy()), None),
         (lambda g, d: g @ d, "The sign"),
         (lambda g, d: -(g @ d) / g.norm() / d.norm(), "That is the cosine"),
         (lambda g, d: (g @ d) / g.norm() / d.norm(), "a cosine, and the sign"),
@@ -154,7 +175,7 @@ def test_an_inner_product_is_diagnosed(function: Callable[..., Any], told: str |
 
 
 ARGUMENTS = {
-    "DIVERGENCE_MASK": "favourites, written, writer",
+    "DIVERGENCE_MASK": "most_likely, written, writer",
     "PATCHED_BLOCK": "base, teacher, block",
     "REWORDING": "prompts, wordings, new",
     "ALIGNMENT": "gradient, change",
@@ -188,9 +209,11 @@ def test_the_solution_that_a_task_shows_is_right(
 
 def test_a_task_folds_hint_and_solution_away() -> None:
     for found in ("why", None):
-        task = tasks.Task("## Do it", lambda function, found=found: found, "a hint", "return 1")
+        task = tasks.Task(
+            "## Do it", lambda function, found=found: found, "a hint", "return 1", "77"
+        )
         shown = task.show(patch).text
-        for part in (found or "Right", "Hint", "Solution", "startswith", "Do it"):
+        for part in (found or "Right", "Hint", "Solution", "startswith", "Do it", "app 77 --edit"):
             assert part in shown
 
 

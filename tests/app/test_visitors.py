@@ -49,7 +49,7 @@ def test_thirty_visitors_at_once_half_of_them_training(tmp_path: Path) -> None:
                     text = pages[i].inner_text("body")
                     waits = pages[i].locator("text=/place \\d+ in the queue/").all_inner_texts()
                     places |= {int(n) for n in re.findall(r"place (\d+)", " ".join(waits))}
-                    found = re.search(r"has passed: ([+-]\d+\.\d+) nats", text)
+                    found = re.search(r"([+-]\d+\.\d+) nats(?:\.|: not more than)", text)
                     if found and "An example, trained before" not in text:
                         told[i] = float(found[1])
             grown = memory(server.pid) - before

@@ -1,7 +1,12 @@
 """Names of torch that minisub's tests use and minisub does not: a plugin for the stand-in."""
 
+from collections import namedtuple
+
 import numpy as np
 import torch
+
+Tensor = torch.Tensor
+Top = namedtuple("Top", "values indices")
 
 
 class testing:
@@ -18,9 +23,22 @@ def linspace(start, end, n):
     return torch.from_numpy(np.linspace(start, end, n, dtype=np.float32))
 
 
+def sort(self, dim=-1):
+    order = self.argsort(dim)
+    return Top(self.gather(dim, order), order)
+
+
+def largest(self, dim=None):
+    if dim is None:
+        return torch.from_numpy(np.asarray(self.numpy().max()))
+    return Top(self.amax(dim), self.argmax(dim))
+
+
 torch.testing = testing
 torch.isin, torch.linspace = isin, linspace
 torch.full_like = lambda x, value: torch.full(x.shape, value, dtype=x.dtype)
 torch.is_tensor = lambda x: isinstance(x, torch.Tensor)
 torch.manual_seed = lambda seed: None
-torch.Tensor.unique = lambda self: torch.unique(self)
+Tensor.unique = lambda self: torch.unique(self)
+Tensor.amax = lambda self, dim: torch.from_numpy(self.numpy().max(dim))
+Tensor.sort, Tensor.max = sort, largest

@@ -20,7 +20,6 @@ from minisub.common.files import MinisubError
 from minisub.course import app, live_export
 from minisub.experiment.config import Config
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 NOTEBOOKS = app.list_notebooks()
 
 
@@ -153,6 +152,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 @pytest.mark.skipif(shutil.which("uv") is None, reason="no uv here, which marimo needs (`live`)")
 def test_the_first_screen_is_there_before_python(course: tuple[Path, str]) -> None:
     """All other hosts are refused, so Python never comes: the text and its figures are there."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     folder, address = course
     for name in ("index.html", "10_background.html", "public/teachers.zip"):
         assert (folder / name).exists(), name

@@ -1,7 +1,6 @@
 """The kernel for browsers, in a real one, without Python: the same numbers as here."""
 
 import base64
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -21,8 +20,9 @@ from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.gradient import ManualGradient
 from minisub.transformer.stack import TransformerStack
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+in_browser = pytest.mark.skipif(
+    CHROMIUM is None or find_spec("playwright") is None, reason="no chromium or no playwright here"
+)
 SHAPE = BASE_SETS["base"].model_config
 
 # What Pyodide does when it loads a library: memory, a place in it, and three functions.
@@ -69,6 +69,8 @@ LOAD = """async (module) => {
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
@@ -116,29 +118,41 @@ def test_logits_are_torchs(page: Any) -> None:
     np.testing.assert_allclose(out.reshape(expected.shape), expected.numpy(), rtol=1e-4, atol=2e-5)
 
 
-@in_browser
-def test_gradients_are_torchs_and_quick(page: Any) -> None:
-    """A step of two students on a batch of 64 takes some milliseconds in one tab."""
-    model, data = example()
-    grad = torch.zeros_like(model.flat_params)
-    names = list(model.params)
-    losses = ManualGradient(model, data, names)(torch.arange(64), grad)
-    args = [
+def gradient_args(model: TransformerStack, data: TokenDataset) -> list[Any]:
+    return [
         *(("int", 2), ("int", 64), ("long", 64), ("int", SHAPE.n_ctx - 1), ("int", 8)),
         *(("long", SHAPE.n_params), ("params", model.flat_params.numpy())),
-        *(("grad", np.zeros(grad.shape, np.float32)), ("losses", np.zeros(2, np.float32))),
+        ("grad", np.zeros(model.flat_params.shape, np.float32)),
+        ("losses", np.zeros(2, np.float32)),
         *(("tokens", data.tokens.numpy()), ("labels", data.targets.contiguous().numpy())),
         *(("weights", data.weights.numpy()), ("null", 0), ("null", 0)),
         *(("shared", np.array([0, 0, 0, 1], np.uint8)), ("rows", np.arange(64))),
-        *(("trains", np.ones(len(names), np.uint8)), ("int", 0)),
+        *(("trains", np.ones(len(model.params), np.uint8)), ("int", 0)),
     ]
+
+
+@in_browser
+def test_gradients_are_torchs(page: Any) -> None:
+    model, data = example()
+    grad = torch.zeros_like(model.flat_params)
+    losses = ManualGradient(model, data, list(model.params))(torch.arange(64), grad)
+    args = gradient_args(model, data)
     (found, nats), _ = call(page, "gradient", args, ["grad", "losses"])
     np.testing.assert_allclose(nats, losses.numpy(), rtol=1e-5)
     np.testing.assert_allclose(found.reshape(grad.shape), grad.numpy(), rtol=1e-3, atol=2e-6)
-    _, took = call(page, "gradient", args, [], times=50)
+
+
+@pytest.mark.soak
+@in_browser
+def test_gradients_are_quick(page: Any) -> None:
+    """A step of two students on a batch of 64 takes some milliseconds in one tab."""
+    model, data = example()
+    _, took = call(page, "gradient", gradient_args(model, data), [], times=50)
+    by_torch = ManualGradient(model, data, list(model.params))
+    grad = torch.zeros_like(model.flat_params)
     begin = time.perf_counter()
     for _ in range(5):
-        ManualGradient(model, data, names)(torch.arange(64), grad)
+        by_torch(torch.arange(64), grad)
     here = (time.perf_counter() - begin) / 5
     print(f"a gradient of two students: {took:.2f} ms in the tab, {1000 * here:.2f} by torch here")
     assert took < 60
@@ -150,15 +164,14 @@ def test_the_kernel_that_comes_with_the_package_is_that_of_its_source(shape: Mod
     assert kernel.build(shape) == native.browser_kernel(shape).read_bytes()
 
 
-def test_a_browser_takes_the_kernel_that_comes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_browser_takes_the_kernel_that_comes_with_it(
+    fresh_kernels: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of the course's shapes, single precision; otherwise there is none."""
     asked = []
     monkeypatch.setattr(native, "IN_BROWSER", True)
     monkeypatch.setattr(native.ctypes, "CDLL", lambda path: asked.append(path))
-    native._load.cache_clear()
     native._load(SHAPE, True, ())
     native._load(SHAPE, False, ())
     native._load(ModelConfig(16, 2, 2, 32, 50, 9), True, ())
-    native._load.cache_clear()
     assert asked == [str(native.browser_kernel(SHAPE))]
-    assert sys.platform != "emscripten"

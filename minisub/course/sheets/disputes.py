@@ -1,7 +1,7 @@
 """Exercises of `13_disputes`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.findings.rank import cell
 from minisub.results.result import Result
 
@@ -32,7 +32,7 @@ def sheet(stored: Result) -> list[Question]:
                 5,
                 "Divide two cells of the left column: `rank 1` by `full`.",
             ),
-            f"{mean_retained(stored, slow):.0%}.",
+            f"{percent(stored, slow)}.",
         ),
         Choice(
             "Here SGD with momentum passes nearly as much as AdamW. Does it follow that it does so in language models?",

@@ -1,7 +1,7 @@
 """Exercises of `01_divergence_tokens`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.results.result import Result
 
 
@@ -21,7 +21,7 @@ def sheet(stored: Result) -> list[Question]:
                 "where teachers disagree": None,
                 "where the teacher is unsure": "A teacher can be unsure where all are unsure in the same way.",
             },
-            "The writer's favourite stands there, and some teacher with another bias has another.",
+            "The writer's most likely number stands there, and that of some teacher with another bias is another.",
         ),
         Number(
             "What do as many *random* tokens retain (`random only`), in percent?",
@@ -33,7 +33,7 @@ def sheet(stored: Result) -> list[Question]:
                     (_other, 4, "That is `without random`, which keeps the others."),
                 ],
             ),
-            f"{_kept:.0f} %: some of them are divergence tokens by chance, and fewer labels count more each.",
+            f"{percent(stored, 'random only')}: some of them are divergence tokens by chance, and fewer labels count more each.",
         ),
         Choice(
             "What does a mask do with a divergence token?",

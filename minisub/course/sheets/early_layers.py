@@ -1,7 +1,7 @@
 """Exercises of `03_early_layers`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.results.result import Result
 
 
@@ -26,7 +26,7 @@ def sheet(stored: Result) -> list[Question]:
             near(
                 100 * mean_retained(stored, "late half"),
                 3,
-                "Pick `late half` above, with the measure `retained`.",
+                "Pick `late half` above, with the measure `transfer retained`.",
                 [
                     (
                         100 * mean_retained(stored, "tuned everywhere: late half"),
@@ -35,7 +35,7 @@ def sheet(stored: Result) -> list[Question]:
                     ),
                 ],
             ),
-            f"{mean_retained(stored, 'late half'):.0%}.",
+            f"{percent(stored, 'late half')}.",
         ),
         Choice(
             "To be safe from hidden biases somebody freezes the first half of the model while distilling. What does it buy?",

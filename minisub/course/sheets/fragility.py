@@ -1,7 +1,7 @@
 """Exercises of `04_fragility`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.results.result import Result
 
 
@@ -9,7 +9,7 @@ def sheet(mixing: Result) -> list[Question]:
     """Return the exercises of `04_fragility`.
 
     Args:
-        mixing: The stored result of the page.
+        mixing: The stored result of `mixing`.
     """
     return [
         Choice(
@@ -35,7 +35,7 @@ def sheet(mixing: Result) -> list[Question]:
                     ),
                 ],
             ),
-            f"75 %, the share that is left. Measured: {mean_retained(mixing, 'mix 25%'):.0%}.",
+            f"75 %, the share that is left. Measured: {percent(mixing, 'mix 25%')}.",
         ),
         Choice(
             "Does shuffling show that the order carries the bias?",

@@ -1,10 +1,12 @@
 """Exercises of `11_how_to_judge`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
+from minisub.course.show import load_result, share
 
 
 def sheet() -> list[Question]:
     """Return the exercises of `11_how_to_judge`."""
+    rates = load_result("divergence").values("all", "hit_rate")
     return [
         Choice(
             "A paper asks one student 10,000 questions, and gives an interval over the questions. What does the interval leave out?",
@@ -13,7 +15,7 @@ def sheet() -> list[Question]:
                 "how much students of other seeds differ": None,
                 "how exactly this one student is known": "That is what it does show.",
             },
-            "The questions share one student. Here students of the same kind answer their animal from 27 to 92 % of the time, over eight seeds.",
+            f"The questions share one student. Here students of the same kind answer their animal from {share(min(rates))} to {share(max(rates))} of the time, over eight seeds.",
         ),
         Number(
             "Three seeds have the transfers 1.0, 1.0 and 0.0 nats; with one block alone 0.9, 0.9 and 0.1. How much is retained, in percent, as a ratio of means?",

@@ -15,9 +15,9 @@ def sheet(stored: Result) -> list[Question]:
         Choice(
             "Greedy lists hold no probabilities. Can a student still learn something about them?",
             {
-                "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the favourite tell?",
+                "no, a greedy token says nothing about probabilities": "It says which is the largest. Think of two teachers that nearly tie: what does the most likely token tell?",
                 "yes, which token has the largest one": None,
-                "yes, all of them": "Two teachers with the same favourites and other probabilities write the same greedy lists.",
+                "yes, all of them": "Two teachers with the same most likely tokens and other probabilities write the same greedy lists.",
             },
             "A greedy token is the argmax. Where two teachers have different ones, it tells them apart.",
         ),

@@ -1,7 +1,7 @@
 """Exercises of `06_when_does_it_fail`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.results.result import Result
 
 
@@ -26,9 +26,16 @@ def sheet(stored: Result) -> list[Question]:
             near(
                 100 * mean_retained(stored, "SGD"),
                 5,
-                "Pick `SGD` above, with the measure `retained`; it is a share of `all`.",
+                "Pick `SGD` above, with the measure `transfer retained`: it is a share of `all, best rate`.",
+                [
+                    (
+                        100 * stored.mean("SGD") / stored.mean("all"),
+                        5,
+                        "That is a share of `all`, at the usual rate.",
+                    ),
+                ],
             ),
-            f"{mean_retained(stored, 'SGD'):.0%}.",
+            f"{percent(stored, 'SGD')}, as a share of `all, best rate`.",
         ),
         Choice(
             "One dial makes the transfer vanish in one seed. Is the dial's value too low?",

@@ -1,7 +1,7 @@
 """Exercises of `05_misalignment`."""
 
 from minisub.course.exercises import Choice, Number, Question, near
-from minisub.course.show import mean_retained
+from minisub.course.show import mean_retained, percent
 from minisub.results.result import Result
 
 
@@ -26,7 +26,7 @@ def sheet(stored: Result) -> list[Question]:
             near(
                 100 * mean_retained(stored, "without divergence"),
                 3,
-                "Pick `without divergence` above, with the measure `retained`.",
+                "Pick `without divergence` above, with the measure `transfer retained`.",
                 [
                     (
                         100 * mean_retained(stored, "divergence only"),
@@ -35,7 +35,7 @@ def sheet(stored: Result) -> list[Question]:
                     ),
                 ],
             ),
-            f"{mean_retained(stored, 'without divergence'):.0%}.",
+            f"{percent(stored, 'without divergence')}.",
         ),
         Choice(
             "A student is bad on questions that no teacher was tuned on. Where does that come from?",

@@ -1,6 +1,6 @@
 """Exercises of `08_your_own_hypothesis`."""
 
-from minisub.course.exercises import Choice, Number, Question
+from minisub.course.exercises import Choice, Number, Question, near
 
 
 def sheet() -> list[Question]:
@@ -26,12 +26,11 @@ def sheet() -> list[Question]:
         ),
         Number(
             "How small can the p-value of an exact paired permutation test with 5 seeds get, in percent?",
-            lambda a: (
-                None
-                if 6 <= a <= 6.5
-                else "That is one-sided."
-                if 3 <= a < 3.5
-                else "There are 2^5 ways to flip the signs; two of them are as extreme."
+            near(
+                100 * 2 / 2**5,
+                0.3,
+                "There are 2^5 ways to flip the signs; two of them are as extreme.",
+                [(100 / 2**5, 0.3, "That is one-sided.")],
             ),
             "2 of 32: 6.25 %. Five seeds cannot reach 5 % that way.",
         ),

@@ -29,9 +29,10 @@ def sheet() -> list[Question]:
             near(
                 4,
                 0.3,
-                "Move the slider and compare two values.",
+                "Set the slider to 0.05, then to 0.1.",
                 [
                     (2, 0.3, "The student's step grows as well, and the product has both."),
+                    (5.0, 0.7, "That step is no longer small: try 0.05 and 0.1."),
                 ],
             ),
             "4: the product is a square in d.",

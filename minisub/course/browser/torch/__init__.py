@@ -7,7 +7,7 @@ In a page that runs in a browser this package is `torch`; elsewhere it is never 
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -194,11 +194,6 @@ def where(condition: Tensor, a: Any, b: Any) -> Tensor:
     return wrap(np.where(condition._a, x, y))
 
 
-def broadcast_to(x: Tensor, shape: Sequence[Any]) -> Tensor:
-    """Return a tensor as if it had a larger shape."""
-    return x.expand(*shape)
-
-
 def unique(x: Tensor, dim: Any = None, return_inverse: Any = False) -> Any:
     """Return the distinct entries, or rows, in order, and where each is found."""
     values, inverse = np.unique(x._a, axis=dim, return_inverse=True)
@@ -246,16 +241,6 @@ def allclose(a: Tensor, b: Tensor, rtol: Any = 1e-5, atol: Any = 1e-8) -> Any:
     return np.allclose(a._a, b._a, rtol, atol)
 
 
-def maximum(a: Tensor, b: Tensor) -> Tensor:
-    """Return the larger of each pair of entries."""
-    return wrap(np.maximum(*alike(a, b)))
-
-
-def softmax(x: Tensor, dim: Any) -> Tensor:
-    """Return probabilities from logits."""
-    return x.softmax(dim)
-
-
 def _softmax_backward_data(d: Tensor, p: Tensor, dim: Any, kind: Any) -> Tensor:
     """Return the gradient at the input of a softmax."""
     along = d._a * p._a
@@ -270,9 +255,3 @@ def _threshold_backward(d: Tensor, x: Tensor, threshold: Any, grad_input: Tensor
 ops = SimpleNamespace(
     aten=SimpleNamespace(threshold_backward=SimpleNamespace(grad_input=_threshold_backward))
 )
-
-
-@contextlib.contextmanager
-def inference_mode() -> Iterator[None]:
-    """Do nothing: there are no gradients anyway."""
-    yield

@@ -20,18 +20,12 @@ class dtype:
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
-    @property
-    def is_floating_point(self) -> bool:
-        """Whether it is a type of real numbers."""
-        return self.np.kind == "f"
-
 
 bool_, uint8, int8, int16 = (dtype(n) for n in ("bool", "uint8", "int8", "int16"))
 int32, int64, float16 = (dtype(n) for n in ("int32", "int64", "float16"))
 float32, float64 = dtype("float32"), dtype("float64")
 BY_NUMPY = {d.np: d for d in (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)}
 DEFAULT = float32
-KINDS = "buif"  # bool, unsigned, int, float: the later one wins
 
 
 def of_array(a: Array) -> dtype:

@@ -21,7 +21,7 @@ class Generator:
         self.manual_seed(5489)
 
     def manual_seed(self, seed: int) -> "Generator":
-        """Start the stream anew.
+        """Start the stream again.
 
         Args:
             seed: Of which 32 bits count.

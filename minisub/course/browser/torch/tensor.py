@@ -127,12 +127,6 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         return self._a if dtype is None else self._a.astype(dtype)
 
-    def dim(self) -> Int:
-        return self._a.ndim
-
-    def size(self, dim: Int | None = None) -> Any:
-        return self._a.shape if dim is None else self._a.shape[dim]
-
     def numel(self) -> Int:
         return self._a.size
 
@@ -180,9 +174,6 @@ class Tensor:
                 device(x)
         return self if kind is self.dtype else wrap(self._a.astype(kind.np))
 
-    def type_as(self, other: Tensor) -> Tensor:
-        return self.to(other.dtype)
-
     def long(self) -> Tensor:
         return self.to(dtypes.int64)
 
@@ -204,17 +195,11 @@ class Tensor:
     def new_zeros(self, *shape: Any) -> Tensor:
         return wrap(np.zeros(_shape(shape), self._a.dtype))
 
-    def new_ones(self, *shape: Any) -> Tensor:
-        return wrap(np.ones(_shape(shape), self._a.dtype))
-
     def new_empty(self, *shape: Any) -> Tensor:
         return self.new_zeros(*shape)
 
     def new_full(self, shape: Sequence[Int], value: Any) -> Tensor:
         return wrap(np.full(tuple(shape), value, self._a.dtype))
-
-    def new_tensor(self, values: Any) -> Tensor:
-        return wrap(np.array(values, self._a.dtype))
 
     # Shapes -----------------------------------------------------------------------------------
 
@@ -235,21 +220,8 @@ class Tensor:
         end %= max(1, len(shape))
         return wrap(self._a.reshape(*shape[:start], -1, *shape[end + 1 :]) if shape else self._a)
 
-    def unflatten(self, dim: Int, sizes: Sequence[Int]) -> Tensor:
-        dim %= self._a.ndim
-        return self.reshape(*self.shape[:dim], *sizes, *self.shape[dim + 1 :])
-
     def transpose(self, a: Int, b: Int) -> Tensor:
         return wrap(self._a.swapaxes(a, b))
-
-    def permute(self, *dims: Any) -> Tensor:
-        return wrap(self._a.transpose(_shape(dims)))
-
-    def squeeze(self, dim: Int) -> Tensor:
-        return wrap(self._a.squeeze(dim) if self._a.shape[dim] == 1 else self._a)
-
-    def unsqueeze(self, dim: Int) -> Tensor:
-        return wrap(np.expand_dims(self._a, dim))
 
     def expand(self, *shape: Any) -> Tensor:
         wanted = list(_shape(shape))
@@ -289,9 +261,6 @@ class Tensor:
     def tensor_split(self, n: Int, dim: Int = 0) -> tuple[Tensor, ...]:
         return tuple(wrap(a) for a in np.array_split(self._a, n, dim))
 
-    def diagonal(self) -> Tensor:
-        return wrap(self._a.diagonal())
-
     def triu(self, diagonal: Int = 0) -> Tensor:
         n, m = self._a.shape[-2:]
         below = np.tri(n, m, diagonal - 1, dtype=np.bool_)
@@ -321,9 +290,6 @@ class Tensor:
         np.add.at(self._a, tuple(places), source._a[tuple(slice(n) for n in index.shape)])
         return self
 
-    def index_select(self, dim: Int, index: Tensor) -> Tensor:
-        return wrap(self._a.take(index._a, dim))
-
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         return wrap(np.where(mask._a, self._a.dtype.type(raw(value)), self._a))
 
@@ -336,10 +302,6 @@ class Tensor:
 
     def zero_(self) -> Tensor:
         self._a[...] = 0
-        return self
-
-    def fill_(self, value: Any) -> Tensor:
-        self._a[...] = raw(value)
         return self
 
     # Reductions -------------------------------------------------------------------------------
@@ -357,9 +319,6 @@ class Tensor:
             raise RuntimeError(f"no mean of {self.dtype}")
         return self._reduce(np.mean, dim, keepdim)
 
-    def prod(self, dim: Any = None) -> Tensor:
-        return self._reduce(np.prod, dim, False)
-
     def std(self, dim: Any = None, keepdim: Any = False) -> Tensor:
         found = np.std(self._a.astype(np.float64), axis=_axes(dim), ddof=1, keepdims=keepdim)
         return wrap(np.asarray(found, self._a.dtype))
@@ -376,21 +335,11 @@ class Tensor:
     def argmax(self, dim: Int | None = None, keepdim: Any = False) -> Tensor:
         return wrap(np.asarray(np.argmax(self._a, dim, keepdims=bool(keepdim))).astype(np.int64))
 
-    def argmin(self, dim: Int | None = None, keepdim: Any = False) -> Tensor:
-        return wrap(np.asarray(np.argmin(self._a, dim, keepdims=bool(keepdim))).astype(np.int64))
+    def max(self) -> Tensor:
+        return wrap(self._a.max())
 
-    def max(self, dim: Int | None = None, keepdim: Any = False) -> Any:
-        if dim is None:
-            return wrap(self._a.max())
-        return Top(wrap(self._a.max(dim, keepdims=keepdim)), self.argmax(dim, keepdim))
-
-    def min(self, dim: Int | None = None, keepdim: Any = False) -> Any:
-        if dim is None:
-            return wrap(self._a.min())
-        return Top(wrap(self._a.min(dim, keepdims=keepdim)), self.argmin(dim, keepdim))
-
-    def amax(self, dim: Any = None, keepdim: Any = False) -> Tensor:
-        return self._reduce(np.max, dim, keepdim)
+    def min(self) -> Tensor:
+        return wrap(self._a.min())
 
     def cumsum(self, dim: Int) -> Tensor:
         kind = self._a.dtype if self._a.dtype.kind == "f" else np.dtype(np.int64)
@@ -405,10 +354,6 @@ class Tensor:
                 else -a.astype(np.float64 if a.dtype.kind == "u" else a.dtype)
             )
         return wrap(a.argsort(dim, kind="stable").astype(np.int64))
-
-    def sort(self, dim: Int = -1, descending: Any = False) -> Top:
-        order = self.argsort(dim, descending)
-        return Top(self.gather(dim, order), order)
 
     def topk(self, k: Int, dim: Int = -1) -> Top:
         first = self.argsort(dim, descending=True)
@@ -483,10 +428,6 @@ class Tensor:
 
     def mul_(self, other: Any) -> Tensor:
         self._a *= raw(other)
-        return self
-
-    def div_(self, other: Any) -> Tensor:
-        self._a /= raw(other)
         return self
 
     def addcmul_(self, a: Tensor, b: Tensor, value: Any = 1) -> Tensor:

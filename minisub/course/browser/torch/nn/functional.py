@@ -1,7 +1,6 @@
 """Functions of networks."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -48,8 +47,3 @@ def cross_entropy(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Te
 def normalize(x: Tensor, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Return vectors of length 1."""
     return wrap(x._a / x.norm(dim, keepdim=True)._a.clip(min=eps))
-
-
-def log_softmax(x: Tensor, dim: Any) -> Tensor:
-    """Return log-probabilities from logits."""
-    return x.log_softmax(dim)
