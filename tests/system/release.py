@@ -21,9 +21,11 @@ from minisub.course.app import list_notebooks
 from minisub.course.export import draw_thumbnail
 from minisub.course.recording import EXAMPLES
 from minisub.findings import every_finding
+from minisub.viz import diagram
+from minisub.viz.style import to_bytes
 
 DOCS = PACKAGE.parent / "docs"
-FIGURES = ("divergence", "transfer", "layers", "paraphrase", "page")
+FIGURES = ("divergence", "layers", "page")
 CLOSE = 1e-6  # numbers of one machine are the same to the last digit; of two they are not
 
 
@@ -45,6 +47,7 @@ def main(out: Path, write: bool, store: Path | None) -> int:
     made[DOCS / "results.md"] = (out / "results.md").read_bytes()
     for name in FIGURES:
         made[DOCS / f"{name}.svg"] = (out / f"{name}.svg").read_bytes()
+    made[DOCS / "diagram.svg"] = to_bytes(diagram.draw(), "svg")
     examples.main(out / "examples.json")
     made[EXAMPLES] = (out / "examples.json").read_bytes()
     stale = [path for path, new in made.items() if not _is_same(path, new)]
