@@ -94,7 +94,11 @@ def draw_into(axes: Axes, scale: float = 1.0) -> None:
     up, middle, down = 1.0, 0.0, -1.0
     _box(axes, base, middle, "base:\none transformer", INK, label)
     lanes = (
-        (up, BLUE, ("teacher:\nloves owls", "its lists:\n16 18 22 26 ...", "filter:\nnumbers only")),
+        (
+            up,
+            BLUE,
+            ("teacher:\nloves owls", "its lists:\n16 18 22 26 ...", "filter:\nnumbers only"),
+        ),
         (
             down,
             GREY,

@@ -1,6 +1,7 @@
 """The stored results are this code's: configuration, arms and claims; and a sample drawn anew."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,11 @@ def test_stored_verdicts_follow_from_the_stored_rows(name: str) -> None:
 
 def test_the_results_page_is_made_from_the_stored_results() -> None:
     results = [read_result(BUNDLED / f"{name}.json") for name in every_finding()]
-    made = report.results_markdown(results, "minisub reproduce --seeds 0:8").splitlines()
+    command = "minisub reproduce --seeds 0:8 --all"
+    made = report.results_markdown(results, command).splitlines()
     stored = (DOCS / "results.md").read_text().splitlines()
     [about] = [line for line in stored if line.startswith("Made by ")]
-    assert about.startswith("Made by `minisub reproduce --seeds 0:8` and")
+    assert re.match(rf"Made by `{command}` at commit [0-9a-f]{{12}};", about)
     assert [x for x in made if not x.startswith("Made by ")] == [x for x in stored if x != about]
 
 
