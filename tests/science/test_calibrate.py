@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.students import Students
-from minisub.results.claims import Claim, Values, arm_values
+from minisub.results.claims import Claim, Values, arm_values, at_best_of_others
+from minisub.results.statistics import mean_interval
 
 
 def test_each_student_is_in_one_study_and_no_seed_twice() -> None:
@@ -49,6 +51,31 @@ def test_a_rate_is_chosen_on_other_seeds_than_the_studys() -> None:
     values[AT_RATES[1]][:3] = 1.0  # best on the study's own seeds
     values[AT_RATES[2]][3:] = 1.0  # best on the others
     assert best_rate(values, np.arange(3), np.random.default_rng(0)) == AT_RATES[2]
+
+
+@dataclass
+class Drawn:
+    """What `at_best_of_others` asks a result for."""
+
+    of_arm: dict[str, list[float]]
+
+    def values(self, arm: str) -> list[float]:
+        return self.of_arm[arm]
+
+
+@pytest.mark.parametrize(("shared", "low", "high"), [(0.0, 0.05, 0.09), (0.9, 0.015, 0.04)])
+def test_a_rate_chosen_on_the_other_seeds_ties_seeds_together(
+    shared: float, low: float, high: float
+) -> None:
+    """Four arms that are alike: how often their interval is above zero, where 2.5 % is wanted."""
+    rng, n, arms = np.random.default_rng(0), 2000, ["a", "b", "c", "d"]
+    own = rng.normal(0, math.sqrt(1 - shared), (n, 4, 8))
+    every = own + rng.normal(0, math.sqrt(shared), (n, 1, 8))
+    chosen = at_best_of_others(arms)
+    held = [
+        mean_interval(chosen(Drawn(dict(zip(arms, x.tolist(), strict=True)))))[0] > 0 for x in every
+    ]
+    assert low < np.mean(held) < high
 
 
 @pytest.fixture
