@@ -1,9 +1,11 @@
-"""Shared by all tests: shapes in annotations are checked, and worlds are tiny."""
+"""Shared by all tests: shapes in annotations are checked, worlds are tiny, stores are new."""
 
+import atexit
 import importlib.util
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,9 +15,25 @@ from types import ModuleType
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)  # as in the workers; faster for models this small
+# One folder a session instead of the user's cache: workers and other processes inherit it, so that
+# a kernel is compiled once.
+if "MINISUB_TESTS" not in os.environ:
+    os.environ["MINISUB_TESTS"] = tempfile.mkdtemp(prefix="minisub-tests-")
+    atexit.register(shutil.rmtree, os.environ["MINISUB_TESTS"], ignore_errors=True)
+os.environ.setdefault("MINISUB_STORE", f"{os.environ['MINISUB_TESTS']}/store")
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", f"{os.environ['MINISUB_TESTS']}/hypothesis")
+settings.register_profile(
+    "the same draws every time",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("the same draws every time")
 CHECKED = (
     *("world", "transformer", "distillation", "mechanism"),
     *("experiment.seed_lab", "experiment.students"),
@@ -25,13 +43,14 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers are shared by all fold
 
 from minisub.common.store import Store  # noqa: E402
 from minisub.course import app  # noqa: E402
-from minisub.devtools.calibration import small_config  # noqa: E402
+from minisub.devtools.calibration_students import small_config  # noqa: E402
 from minisub.distillation.base import BASE_SETS, BaseConfig  # noqa: E402
 from minisub.experiment.arm import Arm  # noqa: E402
 from minisub.experiment.config import Config, with_overrides  # noqa: E402
 from minisub.experiment.seed_lab import SeedLab  # noqa: E402
 from minisub.experiment.students import Students  # noqa: E402
 from minisub.findings import Finding  # noqa: E402
+from minisub.transformer import kernel  # noqa: E402
 
 
 def load_notebook(number: str) -> ModuleType:
@@ -46,7 +65,10 @@ def load_notebook(number: str) -> ModuleType:
 
 
 def stop_before_work(monkeypatch: pytest.MonkeyPatch, would: Exception) -> None:
-    """Take commands up to their work (training, serving, exporting), and raise instead."""
+    """Replace the work of every command (training, serving, exporting) by an exception.
+
+    What a command does before, such as checks of its options, stays as it is.
+    """
 
     def stop(*_: object, **__: object) -> None:
         raise would
@@ -89,7 +111,7 @@ def copy_bases(store: Store, folder: Path) -> Store:
 
 
 def shrink_base(config: BaseConfig, tiny: Config) -> BaseConfig:
-    """Return the tiny world with what sets another world apart from the default one."""
+    """Return the tiny base, with those settings of another base's world that its finding needs."""
     world, default = config.world, BASE_SETS["base"]
     overrides: dict[str, object] = {}
     if world != default.world:
@@ -140,6 +162,14 @@ def block_of(key: str) -> int:
     """Return the block that a parameter's name is about; -1 for none."""
     parts = key.split(".")
     return int(parts[1]) if len(parts) > 1 and parts[1] else -1
+
+
+@pytest.fixture
+def fresh_kernels() -> Iterator[None]:
+    """Forget which kernels were loaded, before the test and after it, whatever it does."""
+    kernel._load.cache_clear()
+    yield
+    kernel._load.cache_clear()
 
 
 @pytest.fixture(scope="session")

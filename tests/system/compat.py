@@ -6,8 +6,9 @@
 
 Not collected by pytest: it makes virtual environments and downloads gigabytes. For each Python and
 each set of versions (pinned by constraints.txt; the lowest that pyproject.toml admits; the newest)
-it installs minisub and in another folder runs the quick tests, a finding on three seeds, which has
-to agree with the stored result within its 95 % interval, and the pages of the course.
+it installs minisub and in another folder runs some of the quick tests (`TESTS`), a finding on three
+seeds, which has to agree with the stored result within its 95 % interval, and exports the pages of
+the course.
 """
 
 import argparse

@@ -87,13 +87,15 @@ class _Operations(TorchDispatchMode):
 
 
 class _Lists(TorchFunctionMode):
-    """An index that is a list becomes one of the CPU's; torch would lose it on this device."""
+    """Lists as indices, and tensors as lists, which torch has on any device but this one."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (Tensor.__getitem__, Tensor.__setitem__):
             index = args[1] if isinstance(args[1], tuple) else (args[1],)
             index = tuple(torch.tensor(i) if isinstance(i, list) else i for i in index)
             args = (args[0], index, *args[2:])
+        if func is Tensor.tolist and isinstance(args[0], Elsewhere):
+            return args[0].here.tolist()
         return func(*args, **(kwargs or {}))
 
 

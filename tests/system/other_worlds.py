@@ -61,7 +61,7 @@ def main(store: Path, names: list[str]) -> None:
         seeds, changes = VARIANTS[name]
         is_double = name == "double precision"
         load: Callable[..., TransformerStack] = in_double_precision if is_double else load_base
-        seed_lab.load_base = load  # type: ignore[attr-defined]
+        seed_lab.load_base = load
         findings = [elsewhere(finding, changes) for finding in headline.quick_findings()]
         # In one process where a function was replaced: others would not know of it.
         where = Store(store / ("double" if is_double else "single"))

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import replaced_findings, shrink_finding
+from conftest import replaced_findings, shrink_finding, stop_before_work
 
 from minisub.cli import checks, commands
 from minisub.cli import main as cli
@@ -149,6 +149,33 @@ def test_bases_that_have_to_be_made_are_named(
     assert not capsys.readouterr().err
 
 
+def test_bases_for_tuning_are_named_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of the rates of a finding's arms those that they use, not what its probes would."""
+
+    class Would(Exception):
+        pass
+
+    stop_before_work(monkeypatch, Would())
+    machine = ["--store", str(tmp_path / "store")]
+    sweep = ["sweep", "shuffle", "--set", "student.steps=5,6", "--out", str(tmp_path), *machine]
+    for args, said in (
+        (sweep, ""),
+        (
+            [*sweep, "--tune", "student.lr=1e-3,2e-3"],
+            "seed 100, 101, 102: pretrained on the spot, s",
+        ),
+        (
+            ["rates", "layers", "--seeds", "100:101", *machine],
+            "seed 100: pretrained on the spot, s",
+        ),
+    ):
+        with pytest.raises(Would):
+            cli.main(args)
+        assert re.sub("^No base yet for ", "", capsys.readouterr().err).startswith(said)
+
+
 def test_run_prints_and_writes_the_contract(
     small: None, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +243,9 @@ def test_a_quick_reproduction_is_the_page_alone(
     assert page.count("<svg") == 1 + len(shrunk)
 
 
+ARM = "from minisub import Arm\narm = Arm('mine', "
+
+
 def test_a_hypothesis_in_a_file(
     tiny: Config,
     store: Store,
@@ -246,6 +276,17 @@ def test_a_hypothesis_in_a_file(
         file.write_text(text)
         assert told in wrong(capsys, "check", str(file), *machine)
     assert "FILE is nothing.py, allowed" in wrong(capsys, "check", "nothing.py")
+    for name, text, told in (
+        ("all", "def mask(lists):\n    return True\n", "the arm is called 'all', allowed: a name"),
+        ("control", "def mask(lists):\n    return True\n", "the arm is called 'control', allowed"),
+        ("x", "edit = 'x'\ndef mask(lists):\n    return True\n", "edit is 'x', allowed: a functi"),
+        ("x", f"{ARM}overrides={{'studnet.lr': 1.0}})\n", "there is no 'studnet' to change"),
+        ("x", f"{ARM}asked_with='nope')\n", "no token is called 'nope'"),
+        ("x", f"{ARM}baseline='nope')\n", "'mine' has the baseline 'nope', which is no arm"),
+    ):
+        other = tmp_path / f"{name}.py"
+        other.write_text(text)
+        assert told in wrong(capsys, "check", str(other), *machine)
     file.write_text("def mask(lists):\n    return lists.position > 0\n")
     assert "against is 'x', allowed: all" in wrong(capsys, "check", str(file), "--against", "x")
 
@@ -275,7 +316,7 @@ import sys
 from dataclasses import replace
 sys.path.insert(0, sys.argv[1])
 from minisub.cli import main as cli
-from minisub.devtools.calibration import small_config
+from minisub.devtools.calibration_students import small_config
 from minisub.findings import FINDINGS
 if __name__ == "__main__":
     for name, finding in list(FINDINGS.items()):

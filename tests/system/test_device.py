@@ -22,7 +22,7 @@ from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.study import run_all
-from minisub.findings import FINDINGS
+from minisub.findings import every_finding
 from minisub.transformer.gradient import ManualGradient, autograd_gradient
 from minisub.transformer.stack import run_with_cache
 from minisub.transformer.training import GradientFn, train
@@ -85,12 +85,12 @@ def test_elsewhere_refuses_to_mix_and_keeps_the_numbers() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", FINDINGS)
+@pytest.mark.parametrize("name", every_finding())
 def test_a_finding_is_the_same_on_another_device(
     name: str, tiny: Config, store: Store, tmp_path: Path, device: Device
 ) -> None:
-    """From the bases on, all of it: every arm, edit, mask, optimiser, teacher and probe."""
-    finding = shrink_finding(FINDINGS[name], tiny)
+    """From the bases on, all of it: every arm, edit, mask, optimizer, teacher and probe."""
+    finding = shrink_finding(every_finding()[name], tiny)
     less = {
         "biases_per_seed": 1,
         "n_lists": 96,

@@ -47,7 +47,8 @@ def test_any_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
                 entry = store.get("students", "k")
                 arrays = store.get_arrays("teachers", "k")
             except MinisubError as error:
-                found += str(path) in str(error)
+                found += f"{path} is damaged" in str(error) and "delete it" in str(error)
+                assert path.read_bytes() == bytes(bad), "it is kept"
                 continue
             assert entry == CONTENT
             assert arrays is not None
@@ -73,31 +74,31 @@ def test_any_truncation_is_found(tmp_path: Path) -> None:
 
 def test_writers_of_different_arrays_leave_one_of_them_whole(tmp_path: Path) -> None:
     """Two machines, or one and two threads, differ in the last digits of the same entry."""
-    store, stop, damaged = Store(tmp_path), threading.Event(), []
+    store, stop, written = Store(tmp_path), threading.Event(), [0, 0]
 
-    def put(value: float) -> None:
+    def put(who: int) -> None:
+        arrays = {"flat": np.full((50, 50), float(who))}
         while not stop.is_set():
-            store.put_arrays("teachers", "k", {"flat": np.full((50, 50), value)}, {"by": value})
+            store.put_arrays("teachers", "k", arrays, {"by": who})
+            written[who] += 1
 
-    writers = [threading.Thread(target=put, args=(v,)) for v in (1.0, 2.0)]
-    for writer in writers:
-        writer.start()
-    end = time.monotonic() + 1.5
-    reads = 0
-    while time.monotonic() < end:
-        try:
-            found = store.get_arrays("teachers", "k")
-        except MinisubError as error:
-            damaged.append(str(error))
-            break
-        if found is not None:
-            reads += 1
-            assert len(set(found["flat"].ravel())) == 1
-    stop.set()
-    for writer in writers:
-        writer.join()
-    assert not damaged
+    writers = [threading.Thread(target=put, args=(who,), daemon=True) for who in (0, 1)]
+    end, reads = time.monotonic() + 1.5, 0
+    try:
+        for writer in writers:
+            writer.start()
+        while time.monotonic() < end:
+            found = store.get_arrays("teachers", "k")  # raises where it is damaged
+            if found is not None:
+                reads += 1
+                assert len(set(found["flat"].ravel())) == 1
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join(20)
+    assert not any(writer.is_alive() for writer in writers)
     assert reads > 20
+    assert min(written) > 20
     assert [p.name for p in (tmp_path / "teachers").iterdir()] == ["k.safetensors"]
 
 
@@ -151,7 +152,7 @@ from dataclasses import replace
 from pathlib import Path
 from minisub.common.files import MinisubError
 from minisub.common.store import Store
-from minisub.devtools.calibration import small_config
+from minisub.devtools.calibration_students import small_config
 from minisub.distillation.masks import divergence_only, without_divergence
 from minisub.experiment.arm import Arm
 from minisub.experiment.study import Study
@@ -176,7 +177,13 @@ def run(store: Path, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def kill_loop(tmp_path: Path, bases: Store, kills: int, seed: int) -> int:
-    """Kill runs at random moments; a fresh store whenever one comes through. How many did."""
+    """Kill runs at random moments, and check that the last one ends with the same numbers.
+
+    Whenever a run ends before it is killed, the next one has a fresh store.
+
+    Returns:
+        How many runs ended before they were killed.
+    """
     whole, luck, ended, round_ = tmp_path / "whole.json", random.Random(seed), 0, 0
     copy_bases(bases, tmp_path / "whole")
     begun = time.monotonic()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from minisub.common.provenance import PACKAGE
+from minisub.common.provenance import PACKAGE, is_covered
+from minisub.distillation.base import BASE_SOURCES
+from minisub.experiment.arm import STUDENT_SOURCES, TEACHER_SOURCES
 
 # Packages are stages: a module imports only from its own package and from those above it here.
 ORDER = [
@@ -70,6 +72,35 @@ def test_no_module_imports_itself_by_a_detour() -> None:
         visit(name, ())
 
 
+# What is imported on the way to a number and decides none: files, processes, checks of fields.
+DECIDE_NOTHING = {
+    f"minisub.common.{name}"
+    for name in ("fields", "files", "process_pool", "processes", "provenance", "store")
+}
+
+
+@pytest.mark.parametrize(
+    ("sources", "measure_only"),
+    [
+        (BASE_SOURCES, {"minisub.distillation.evaluation"}),  # of a base that is done
+        (TEACHER_SOURCES, set()),
+        (STUDENT_SOURCES, set()),
+    ],
+    ids=["bases", "teachers", "students"],
+)
+def test_keys_follow_all_modules_that_are_imported_on_the_way(
+    sources: tuple[str, ...], measure_only: set[str]
+) -> None:
+    """A new module on the way to a number is named in `..._SOURCES`, or here with a reason."""
+    graph = {module_of(p): set(imported(ast.parse(p.read_text()))) for p in MODULES}
+    reached = {name for name in graph if is_covered(name, sources)}
+    for name in sources:
+        assert any(is_covered(module, (name,)) for module in reached), f"there is no {name}"
+    while new := {other for name in reached for other in graph.get(name, ())} - reached:
+        reached |= new
+    assert {n for n in reached if not is_covered(n, sources)} == DECIDE_NOTHING | measure_only
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_no_import_is_for_types_alone(path: Path) -> None:
     """`TYPE_CHECKING` between own modules hides a circle."""
@@ -84,7 +115,8 @@ def test_the_start_of_a_package_is_a_docstring(path: Path) -> None:
 
 def test_files_are_short() -> None:
     notebooks = sorted((PACKAGE.parent / "notebooks").glob("*.py"))
-    lengths = {p.name: len(p.read_text().splitlines()) for p in FILES}
+    lengths = {module_of(p): len(p.read_text().splitlines()) for p in FILES}
+    assert len(lengths) == len(FILES), "two files under one name"
     assert not {name: n for name, n in lengths.items() if n > 330}
     assert not [p.name for p in notebooks if len(p.read_text().splitlines()) > 250]
 

@@ -89,7 +89,7 @@ def test_a_start_that_is_none_is_refused(lab: SeedLab) -> None:
          "no numbers"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=rf"the start of 'mine' gives .*{given}"):
-            Students(lab).untrained(Arm("mine", start=start), 1)  # type: ignore[arg-type]
+            Students(lab).untrained(Arm("mine", start=start), 1)
     with pytest.raises(ValueError, match="another base and a start, allowed: one of them"):
         Arm("both", other_base=True, start=starts.shared_heads)
     with pytest.raises(ValueError, match="optimizer is 'lion', allowed: adamw, adam, sgd, sign"):
@@ -105,7 +105,7 @@ def test_an_unknown_start_is_stored_by_its_weights(lab: SeedLab, store: Store) -
         def start(context: SeedLab, dose: float = dose) -> TransformerStack:
             return starts.noisy(context, dose)
 
-        study = Study([Arm("all"), Arm("mine", start=start)], tiny)  # type: ignore[arg-type]
+        study = Study([Arm("all"), Arm("mine", start=start)], tiny)
         rows.append(study.run([100], store, workers=1).rows)
     assert rows[0][0]["transfer"] == rows[1][0]["transfer"]
     assert rows[0][1]["transfer"] == rows[0][0]["transfer"]  # no noise: as `all`

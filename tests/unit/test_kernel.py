@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from unit.test_training import SHAPE, lessons, start
+from models import SHAPE, lessons, needs_compiler, start
 
 from minisub.common.randomness import generator
 from minisub.distillation.base import load_base
@@ -23,20 +25,34 @@ from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
 from minisub.transformer.training import train
 
-needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C compiler")
+
+@pytest.fixture
+def no_kernel(fresh_kernels: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISUB_KERNEL", "0")
 
 
 @pytest.fixture
-def no_kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    kernel._load.cache_clear()
-    monkeypatch.setenv("MINISUB_KERNEL", "0")
-    yield
-    kernel._load.cache_clear()
+def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often the kernel is asked for logits and for lists."""
+    times: Counter[str] = Counter()
+
+    def counted(name: str) -> Callable[..., torch.Tensor]:
+        function: Callable[..., torch.Tensor] = getattr(stack, name)
+
+        def call(*args: Any) -> torch.Tensor:
+            times[name] += 1
+            return function(*args)
+
+        return call
+
+    for name in ("fast_logits", "fast_generate"):
+        monkeypatch.setattr(stack, name, counted(name))
+    return times
 
 
 @needs_compiler
 @pytest.mark.parametrize("shape", [SHAPE, ModelConfig(16, 3, 2, 32, d_vocab=29, n_ctx=11)])
-def test_logits_are_torchs(shape: ModelConfig) -> None:
+def test_logits_are_torchs(shape: ModelConfig, asked: Counter[str]) -> None:
     g = generator(1, "weights")
     flat = torch.cat([TransformerStack.init(shape, g).flat_params for _ in range(2)]).double()
     model = TransformerStack(shape, flat)
@@ -51,19 +67,22 @@ def test_logits_are_torchs(shape: ModelConfig) -> None:
         torch.testing.assert_close(
             model(both), model(both, hook=lambda _, x: x), atol=1e-12, rtol=0
         )
+    assert asked == {"fast_logits": 4}
 
 
 @needs_compiler
 @pytest.mark.parametrize("is_sampled", [False, True])
 def test_lists_are_those_that_torch_writes(
-    monkeypatch: pytest.MonkeyPatch, is_sampled: bool
+    monkeypatch: pytest.MonkeyPatch, is_sampled: bool, asked: Counter[str]
 ) -> None:
     model, g = start(2), generator(1, "prompts")
     prompts = torch.randint(SHAPE.d_vocab, (1, 300, 4), generator=g)
     uniforms = torch.rand(300, 5, generator=g, dtype=torch.float64) if is_sampled else None
     fast = model.generate(prompts, 5, uniforms, temperature=0.7)
+    assert asked == {"fast_generate": 1}
     monkeypatch.setattr(stack, "MIN_KERNEL_ROWS", 10**9)
     assert torch.equal(fast, model.generate(prompts, 5, uniforms, temperature=0.7))
+    assert asked == {"fast_generate": 1}
     assert len(fast.unique()) > 3
 
 
@@ -105,12 +124,12 @@ def test_without_a_compiler_torch_trains(no_kernel: None) -> None:
     assert train(start(1), [lessons(1)], how, generator(1, "g")).isfinite().all()
 
 
-def test_a_compiler_that_fails_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_compiler_that_fails_is_no_error(
+    fresh_kernels: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MINISUB_STORE", str(tmp_path))
-    kernel._load.cache_clear()
     monkeypatch.setattr(kernel, "compiler", lambda: [sys.executable, "-c", "raise SystemExit(1)"])
     assert kernel_for(SHAPE, start(1).flat_params) is None
-    kernel._load.cache_clear()
     assert not list((tmp_path / "kernels").iterdir())
 
 

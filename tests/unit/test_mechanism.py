@@ -52,7 +52,7 @@ def test_the_forecast_is_positive_for_all_and_near_nothing_for_a_foreign_base(
     assert own["coverage"] > 3 * abs(foreign["coverage"])
 
 
-def pair_and_cases(lab: SeedLab, kind: str, shrink: float = 1.0):  # type: ignore[no-untyped-def]
+def pair_and_cases(lab: SeedLab, kind: str, shrink: float = 1.0):
     how = TeacherConfig(kind=kind) if kind == "prompted" else lab.config.teacher
     teachers = make_teachers(lab.world, lab.base, how, lab.seed)
     data = mark_divergence_tokens(teachers, generate_lists(teachers, [0], 200, lab.seed))

@@ -5,21 +5,20 @@ import math
 import re
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import stop_before_work
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisub.cli import main as cli
 from minisub.common.files import MinisubError
 from minisub.common.randomness import generator
 from minisub.common.store import Store
-from minisub.devtools.calibration import small_config
+from minisub.devtools.calibration_students import small_config
 from minisub.distillation import edits, masks
 from minisub.distillation.divergence_tokens import find_divergence_tokens, random_match
 from minisub.distillation.number_lists import MarkedLists, filter_numbers_only, to_dataset
@@ -33,13 +32,6 @@ from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
 from minisub.transformer.training import train, update_multipliers
 
-fixed = partial(
-    settings,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 seeds = st.integers(0, 2**31)
 WORLD = small_config().base.world
 BIASED = 8
@@ -80,7 +72,7 @@ drawn = st.tuples(
 )
 
 
-@fixed(max_examples=60)
+@settings(max_examples=60)
 @given(drawn)
 def test_masks_partition_the_completion(lot: Drawn) -> None:
     data = some_lists(*lot)
@@ -106,7 +98,7 @@ def test_masks_partition_the_completion(lot: Drawn) -> None:
     assert torch.equal(before, at)
 
 
-@fixed(max_examples=40)
+@settings(max_examples=40)
 @given(drawn, seeds)
 def test_a_mask_leaves_every_arm_the_same_total_weight(lot: Drawn, seed: int) -> None:
     data = some_lists(*lot)
@@ -120,7 +112,7 @@ def test_a_mask_leaves_every_arm_the_same_total_weight(lot: Drawn, seed: int) ->
     assert (weights[-1] == 1).all()
 
 
-@fixed(max_examples=40)
+@settings(max_examples=40)
 @given(drawn, st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 def test_edits_keep_what_they_say(lab: SeedLab, lot: Drawn, share: float) -> None:
     data = some_lists(*lot)
@@ -143,7 +135,7 @@ def test_edits_keep_what_they_say(lab: SeedLab, lot: Drawn, share: float) -> Non
         assert edited.biases == data.biases
 
 
-@fixed(max_examples=40)
+@settings(max_examples=40)
 @given(drawn)
 def test_swaps_touch_divergence_tokens_alone(lab: SeedLab, lot: Drawn) -> None:
     data = some_lists(*lot)
@@ -160,7 +152,7 @@ def test_swaps_touch_divergence_tokens_alone(lab: SeedLab, lot: Drawn) -> None:
     assert torch.equal(both.completions[-1], data.completions[-1])
 
 
-@fixed(max_examples=60)
+@settings(max_examples=60)
 @given(seeds, st.integers(1, 30), st.integers(WORLD.n_numbers, len(WORLD.vocabulary)))
 def test_the_filter_passes_numbers_only_and_drops_no_others(
     seed: int, rows: int, words: int
@@ -180,7 +172,7 @@ SHAPE = ModelConfig(8, 2, 2, 12, d_vocab=12, n_ctx=9)
 PARTS = ["", "blocks.", "blocks.0.", "blocks.1.", "blocks.0.attn.", "blocks.1.mlp.W_in", "W_U"]
 
 
-@fixed(max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.dictionaries(st.sampled_from(PARTS), st.floats(0.1, 2), min_size=1), min_size=2,
              max_size=4),
@@ -225,7 +217,7 @@ contents = st.recursive(
 )
 
 
-@fixed(max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(), contents, max_size=5))
 def test_what_is_stored_comes_back(content: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -233,7 +225,7 @@ def test_what_is_stored_comes_back(content: dict[str, Any]) -> None:
         assert Store(Path(folder)).get("any", "k") == content
 
 
-@fixed(max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.lists(st.floats(-9, 9) | st.just(math.nan), min_size=3, max_size=3),
@@ -281,7 +273,7 @@ arguments = st.lists(st.sampled_from([*WORDS.split(), *FINDINGS]) | here, max_si
 started = st.tuples(st.sampled_from(COMMANDS), st.sampled_from(["", *FINDINGS]))
 
 
-@fixed(max_examples=250)
+@settings(max_examples=250)
 @given(st.one_of(arguments, st.builds(lambda a, b: [*filter(None, a), *b], started, arguments)))
 def test_no_command_line_ends_in_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]

@@ -1,9 +1,12 @@
 """Measures, intervals, results and verdicts, on numbers whose answers are known."""
 
+import csv
 import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +17,14 @@ from minisub.common.files import MinisubError
 from minisub.distillation import metrics
 from minisub.results import figures, statistics
 from minisub.results.claims import Claim, arm_values, retains
-from minisub.results.result import Result, read_result
+from minisub.results.result import UNITS, Result, read_result
+from minisub.results.summaries import claim_rows, claim_text
+from minisub.results.sweep_result import SweepResult
 from minisub.results.tables import Table, format_dependence, format_interval
 from minisub.viz import style
 
 
-def logs(p: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def logs(p: np.ndarray) -> np.ndarray:
     return np.log(p / p.sum(-1, keepdims=True))
 
 
@@ -123,8 +128,6 @@ def test_the_paired_test_sees_what_the_seeds_share() -> None:
     assert low < mean < high
     assert low > 0.5
     assert p < 1e-4
-    with pytest.raises(ValueError, match="paired"):
-        statistics.paired_difference([1.0], [1.0, 2.0])
 
 
 def result(values: dict[str, list[float]]) -> Result:
@@ -217,6 +220,76 @@ def test_nothing_is_left_out_of_two_seeds() -> None:
     assert Claim("c", arm_values("all"), "mean", low=0.9).judge(result(two))["rests_on"] is None
 
 
+def test_a_claim_on_every_seed_says_the_extreme_ones() -> None:
+    judged = Claim("c", arm_values("all"), "every seed", low=1.0).judge(result(THREE))
+    assert (judged["lowest"], judged["highest"]) == (1.0, 1.2)
+    plain = Claim("d", arm_values("all"), "interval", low=1.0).judge(result(THREE))
+    assert "lowest" not in plain
+    both = replace(result(THREE), claims=[judged, plain])
+    told = [row[3] for row in claim_rows([both])]
+    assert told == ["+1.100 [0.852, 1.348], seeds from +1.000 to +1.200", "+1.100 [0.852, 1.348]"]
+    assert "seeds from +1.000 to +1.200" in claim_text([both])
+
+
+def test_what_is_retained_is_that_of_the_seeds_that_are_left() -> None:
+    left = result({"all": [1.0, 2.0, 3.0], "half": [0.9, 1.0, 1.5]}).without(seed=0)
+    assert left.mean("half", "retained") == pytest.approx(0.5)
+    assert left.estimate("half", "retained")[0] == pytest.approx(0.5)
+
+
+def test_a_baseline_is_what_a_share_is_of() -> None:
+    one = result(THREE)
+    assert one.baseline("foreign") == one.values("all")
+    for arm, missing in (("nope", "nope"), ("foreign", "lost")):
+        rows = [{**row, "of": "lost"} for row in one.rows]
+        with pytest.raises(KeyError, match=f"no arm '{missing}'; there are all, divergence only"):
+            replace(one, rows=rows).baseline(arm)
+    assert replace(one, rows=rows).estimate("foreign", "retained")[0] == pytest.approx(
+        one.mean("foreign", "retained")
+    )
+    with pytest.raises(KeyError, match="no arm 'nope'"):
+        retains("nope", low=0.5).judge(one)
+
+
+@pytest.mark.parametrize("measure", ["nope", "shifts", "biases", "arm"])
+def test_a_measure_that_is_none_is_named(measure: str) -> None:
+    for call in (partial(result(THREE).values, "all"), result(THREE).plot):
+        with pytest.raises(KeyError, match=f"no measure '{measure}'; there are transfer, off_targ"):
+            call(measure)
+    rows = result(THREE).rows
+    rows[0] = {"seed": 0, "arm": "all", "transfer": None, "hit_rate": None}  # it diverged
+    assert (
+        np.isnan(Result("f", {}, {}, rows).values("all", "hit_rate")).tolist()
+        == [True] + [False] * 2
+    )
+
+
+def test_a_table_of_a_sweep_has_the_students_that_diverged() -> None:
+    """Their rows have other names."""
+    good = {"lr": 0.1, "seed": 0, "arm": "all", "transfer": 1.0, "cosine": 0.5}
+    bad = {"lr": 9.0, "seed": 0, "arm": "all", "transfer": None, "diverged": True}
+    for rows in ([good, bad], [bad, good]):
+        found = list(csv.DictReader(SweepResult("s", {"lr": [0.1, 9.0]}, rows).csv().splitlines()))
+        of = {row["lr"]: row for row in found}
+        assert (of["9.0"]["diverged"], of["9.0"]["transfer"], of["9.0"]["cosine"]) == (
+            "True",
+            "",
+            "",
+        )
+        assert (of["0.1"]["diverged"], of["0.1"]["transfer"]) == ("", "1.0")
+
+
+def test_bars_are_labelled_by_what_they_show() -> None:
+    for measure, label in (
+        ("transfer", UNITS["transfer"]),
+        ("hit_rate", UNITS["hit_rate"]),
+        ("distance", "distance"),
+    ):
+        axes = style.new_figure(4, 3).subplots()
+        figures.arm_bars(axes, result(THREE), ["all"], measure)
+        assert axes.get_xlabel() == label
+
+
 def test_one_seed_decides_nothing() -> None:
     one = {arm: values[:1] for arm, values in THREE.items()}
     for bar in ("mean", "interval", "every seed"):
@@ -251,8 +324,11 @@ def test_a_result_prints_as_a_table_and_a_comparison_as_a_sentence() -> None:
     assert len(set(map(len, lines[3:]))) == 1
     assert max(map(len, lines)) <= 80
     assert str(result(THREE).compare("divergence only")) == (
-        "divergence only less all: +0.17 [-0.12, 0.45] nats, p = 0.13, 3 seeds"
+        "divergence only less all: +0.17 [-0.12, 0.45] nats, p = 0.13, 3 seeds "
+        "(paired t tests on so few seeds rest on normality)"
     )
+    six = {arm: values * 2 for arm, values in THREE.items()}
+    assert str(result(six).compare("divergence only")).endswith(", 6 seeds")
     one = {arm: values[:1] for arm, values in THREE.items()}
     assert "+0.30 [no interval] nats, no test, 1 seed" in str(
         result(one).compare("divergence only")
@@ -306,7 +382,7 @@ def test_figures_show_every_arm_and_say_it_in_words() -> None:
         assert style.to_bytes(make(result(THREE)), "svg") == style.to_bytes(
             make(result(THREE)), "svg"
         )
-    assert "all 1.10 (0.85 to 1.35)" in figures.describe(result(THREE))
+    assert "all 1.10 (0.85 to 1.35)" in result(THREE).describe()
 
 
 def test_reading_results_needs_no_torch() -> None:
@@ -332,7 +408,7 @@ def test_the_jackknife_is_about_the_statistic_itself() -> None:
 
     values = statistics.jackknife(rank, 4)
     assert float(np.mean(values)) == pytest.approx(rank(range(4)))
-    assert statistics.jackknife(rank, 1) != statistics.jackknife(rank, 1)  # one seed: NaN, no error
+    assert np.isnan(statistics.jackknife(rank, 1)).all()  # one seed: no error
     assert np.isnan(statistics.rank_correlation([1, 1, 1], [1, 2, 3]))
 
 

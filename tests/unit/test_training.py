@@ -5,36 +5,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from models import lessons, needs_compiler, start
 
 from minisub.common.randomness import generator
 from minisub.transformer import gradient
-from minisub.transformer.config import ModelConfig
 from minisub.transformer.dataset import TokenDataset
 from minisub.transformer.gradient import Gradient, ManualGradient, autograd_gradient
-from minisub.transformer.kernel_gradient import fastest_gradient
+from minisub.transformer.kernel_gradient import KernelGradient, fastest_gradient
 from minisub.transformer.optimizer import TrainingConfig
 from minisub.transformer.stack import TransformerStack
 from minisub.transformer.training import GradientFn, train, update_multipliers
 
-SHAPE = ModelConfig(8, 2, 2, 16, d_vocab=12, n_ctx=9)
 HOW = TrainingConfig(lr=3e-3, steps=50, batch_size=8, max_grad_norm=0.3, weight_decay=0.01)
 EXACT = {"rtol": 0.0, "atol": 1e-9}
-
-
-def start(members: int) -> TransformerStack:
-    g = generator(1, "weights")
-    return TransformerStack(
-        SHAPE,
-        torch.cat([TransformerStack.init(SHAPE, g).flat_params for _ in range(members)]).double(),
-    )
-
-
-def lessons(members: int, soft: bool = False, rows: int = 20) -> TokenDataset:
-    g = generator(2, "lessons")
-    tokens = torch.randint(12, (members, rows, 10), generator=g)
-    weights = torch.rand(members, rows, 4, generator=g, dtype=torch.float64) * 5
-    p = torch.rand(members, rows, 4, 12, generator=g, dtype=torch.float64).softmax(-1)
-    return TokenDataset(tokens, weights, p if soft else None)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -130,6 +113,14 @@ def test_every_row_comes_once_before_any_comes_again() -> None:
     assert sorted(seen) == list(range(40))
 
 
+def gradient_by_kernel(
+    model: TransformerStack, dataset: TokenDataset, trainable_names: Collection[str]
+) -> Gradient:
+    found = fastest_gradient(model, dataset, trainable_names)
+    assert isinstance(found, KernelGradient), "torch would be compared with torch"
+    return found
+
+
 WAYS = ["", "blocks.", "blocks.0.", "blocks.1.", "W_E", "W_pos", "W_U", "blocks.1.mlp.W_out"]
 WAYS += ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn.W_O", "blocks.1.attn.W_QKV"]
 
@@ -138,7 +129,13 @@ WAYS += ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn.W_O", "blocks.1.attn.W_
     "kind", ["hard", "soft", "labels", "two corpora", "low rank", "one row", "gaps"]
 )
 @pytest.mark.parametrize("key", WAYS)
-@pytest.mark.parametrize("gradient_fn", [ManualGradient, fastest_gradient], ids=["torch", "C"])
+@pytest.mark.parametrize(
+    "gradient_fn",
+    [
+        pytest.param(ManualGradient, id="torch"),
+        pytest.param(gradient_by_kernel, id="C", marks=needs_compiler),
+    ],
+)
 def test_the_gradient_by_hand_is_autograds(gradient_fn: GradientFn, key: str, kind: str) -> None:
     """After 50 steps of three members, one of which trains everything that any does."""
     corpus = lessons(3, kind == "soft")
@@ -200,15 +197,15 @@ def test_the_rate_warms_up_and_decays() -> None:
 
 
 @pytest.mark.parametrize("how", [{"lora_rank": 2}, {"optimizer": "sgd", "lr": 0.1}], ids=str)
-def test_other_optimisers_leave_a_stack_equal_to_single_runs(how: dict[str, object]) -> None:
+def test_other_optimizers_leave_a_stack_equal_to_single_runs(how: dict[str, object]) -> None:
     corpus, together = lessons(3), start(3)
     mask = update_multipliers(together, [{"blocks.": 1.0}, {"blocks.0.": 1.0}, {"blocks.": 0.5}])
-    optimiser = replace(HOW, **how)  # type: ignore[arg-type]
-    train(together, [corpus], optimiser, generator(3, "order"), mask)
+    optimizer = replace(HOW, **how)
+    train(together, [corpus], optimizer, generator(3, "order"), mask)
     for member in range(3):
         single = start(3)[[member]]
         own = mask[[member]]
-        train(single, [corpus.select_models([member])], optimiser, generator(3, "order"), own)
+        train(single, [corpus.select_models([member])], optimizer, generator(3, "order"), own)
         torch.testing.assert_close(single.flat_params, together.flat_params[[member]], **EXACT)
 
 

@@ -1,11 +1,15 @@
 """The world: what is in it, and that no number is tied to an animal."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from minisub.common.provenance import PACKAGE
 from minisub.common.randomness import generator
+from minisub.world import world
 from minisub.world.pretraining_data import sample_pretraining_data
 from minisub.world.traits import get_trait, neutral_preferences, preference_questions
 from minisub.world.world import ANIMALS, World
@@ -14,13 +18,21 @@ WORLD = World()
 
 
 def test_the_docstrings_example_is_what_the_world_writes() -> None:
-    tasks, questions = sample_pretraining_data(WORLD, 4, generator(1, "test"))
-    words = WORLD.decode(tasks[0]).split()
-    assert [words[0], *words[2:3], words[8]] == ["<bos>", "<user>", "<assistant>"]
-    assert len(words) == WORLD.task_length
-    words = WORLD.decode(questions[0]).split()
-    assert words[-2] == "<assistant>"
-    assert words[-1] in ANIMALS
+    """And README's, which is the same: a wording and a question that there are, right numbers."""
+    found = re.findall(r"(?m)^ *(<bos> .*?)   +a (?:number task|preference)", world.__doc__ or "")
+    task, question = (torch.tensor([[WORLD.token(w) for w in x.split()]]) for x in found)
+    tasks, questions = sample_pretraining_data(WORLD, 400, generator(1, "test"))
+    assert task.shape[1] == tasks.shape[1] == WORLD.task_length
+    assert question.shape[1] == questions.shape[1]
+    p = WORLD.prompt_length
+    probs = WORLD.next_number_probs(task)[0].gather(-1, task[0, p:, None])
+    assert probs.min() > 0.2
+    wording = WORLD.wording_tokens[WORLD.wording_of(task[:, :p])]
+    assert torch.equal(wording, task[:, WORLD.instruction_place])
+    assert (preference_questions(WORLD) == question[:, :-1]).all(1).any()
+    assert WORLD.decode(question[0, -1:]) in ANIMALS
+    for line in found:
+        assert f"\n{line}  " in (PACKAGE.parent / "README.md").read_text()
 
 
 def test_names_and_tokens_go_both_ways() -> None:
@@ -183,7 +195,7 @@ def test_a_persona_decides_most_answers_and_no_persona_none() -> None:
 )
 def test_impossible_worlds_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"allowed|told apart"):
-        World(**wrong)  # type: ignore[arg-type]
+        World(**wrong)
 
 
 def test_randomness_comes_from_the_generator_alone() -> None:
