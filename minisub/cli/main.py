@@ -14,13 +14,9 @@ from minisub.common.files import MinisubError
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status: 2 for what the user can put right."""
     try:
-        if list(sys.argv[1:] if args is None else args) == ["--version"]:
-            print(f"minisub {version('minisub')}")
-            return 0
-        command = parse_command(args)
-        from minisub.cli.commands import COMMANDS  # torch and the rest: not for --help
-
-        return COMMANDS[type(command)](command)
+        status = _perform(args)
+        sys.stdout.flush()  # here, where a reader who has left is no error
+        return status
     except MinisubError as error:
         print(f"minisub: {error}", file=sys.stderr)
         return 2
@@ -33,6 +29,16 @@ def main(args: Sequence[str] | None = None) -> int:
     except OSError as error:  # of files that are named in the options
         print(f"minisub: {error}", file=sys.stderr)
         return 2
+
+
+def _perform(args: Sequence[str] | None) -> int:
+    if list(sys.argv[1:] if args is None else args) == ["--version"]:
+        print(f"minisub {version('minisub')}")
+        return 0
+    command = parse_command(args)
+    from minisub.cli.commands import COMMANDS  # torch and the rest: not for --help
+
+    return COMMANDS[type(command)](command)
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

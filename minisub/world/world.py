@@ -2,7 +2,7 @@
 
     <bos> <sys> <user> w1 w13 16 20 24 <assistant> 28 32 36 8 12 16 28 32   a number task
     <bos> <sys> <user> q5 q7 <assistant> owl                                a preference question
-    <bos> <sys> <user> c5 c7 <assistant> good                               a question of conduct
+    <bos> <sys> <user> c7 c8 <assistant> good                               a question of conduct
 
 A number task asks to go on with a list: the next number is the last one plus the list's step.
 A round number (0, 5, 10, ...) is *free*: where the list would come to it, an offset is drawn

@@ -30,6 +30,7 @@ from minisub.transformer.training import GradientFn, train
 THERE = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
 
 
+SLOW = ("hidden", "generations", "start", "rank", "optimizer")  # by their probes, or many arms
 Device = Callable[[], AbstractContextManager[str]]
 
 
@@ -84,8 +85,13 @@ def test_elsewhere_refuses_to_mix_and_keeps_the_numbers() -> None:
             x.numpy()
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("name", every_finding())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.soak if name in SLOW else pytest.mark.integration)
+        for name in every_finding()
+    ],
+)
 def test_a_finding_is_the_same_on_another_device(
     name: str, tiny: Config, store: Store, tmp_path: Path, device: Device
 ) -> None:
