@@ -77,7 +77,7 @@ def _(pick, stored):
         pick.value,
         exercises.fitting(stored.estimate("rank 1", "retained")),
         f"Rank 1 retains {show.percent(stored, 'rank 1')} of `all, best rate`; that rate was chosen on two "
-        "seeds and turned out worse than the usual one (page 11, section 4). As a share of `all` it is "
+        "seeds and turned out no better than the usual one (page 11, section 4). As a share of `all` it is "
         f"{show.share(*_usual)}. SGD retains {show.percent(stored, 'SGD')} of `all, best rate`.",
         show.show_result(stored),
     )

@@ -123,15 +123,18 @@ def _(leakage, pick, pick_n):
 @app.cell(hide_code=True)
 def _(layers):
     pick_arm = mo.ui.dropdown(
-        ["block 0", "block 1", "early half", "late half"], value="block 0", label="Arm"
+        ["tuned everywhere: block 0", "tuned everywhere: early half", "block 0", "early half"],
+        value="tuned everywhere: block 0",
+        label="Arm",
     )
+    _wholes = judging.ratios_by_bias(layers, "tuned everywhere: block 0")[:, 1]
     _told = mo.md(f"""
     ## 3. A ratio that explodes
 
     What does an arm *retain*? One could divide, for each student, its transfer by that of the student
-    that trains all blocks, and take the mean. But here one such student has taken over nothing of the
-    bias: {min(judging.ratios_by_bias(layers, "block 0")[:, 1]):+.2f} nats. A division by almost nothing
-    gives almost anything, and one such ratio spoils the mean.
+    that trains all blocks, and take the mean. But here one such student has taken over almost nothing
+    of the bias: {min(_wholes, key=abs):+.2f} nats. A division by almost nothing gives almost anything,
+    and one such ratio spoils the mean.
 
     So what is *retained* is never a mean of ratios here. The **mean** transfer of the arm is divided by
     the **mean** transfer of the whole, with an interval that is made for such a ratio (Fieller, 1954).
@@ -157,7 +160,7 @@ def _(layers, pick_arm):
 
 @app.cell(hide_code=True)
 def _(limits):
-    _told = mo.md("""
+    _told = mo.md(f"""
     ## 4. A weak arm, or a badly tuned one?
 
     A student that adapts by low rank, or by SGD, needs another **learning rate** than one that changes
@@ -167,8 +170,8 @@ def _(limits):
     that are reported.
 
     This can go wrong, too. The rates of this table were chosen on two seeds only. There, `all` was much
-    better at eight times its usual rate (`all, best rate`). On the eight reported seeds it is worse. So
-    two seeds were too few, for all arms of this table. The arms stay as they are: to choose again after
+    better at eight times its usual rate (`all, best rate`). On the eight reported seeds it is not:
+    {limits.compare("all, best rate", "all")}. So two seeds were too few, for all arms of this table. The arms stay as they are: to choose again after
     seeing the result would be the next mistake.
     """)
     mo.vstack([_told, show.show_table(judging.rate_rows(limits), "Stored results of `limits`")])

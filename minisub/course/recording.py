@@ -12,9 +12,6 @@ from minisub.results.result import read_result
 from minisub.viz import charts
 
 EXAMPLES = PACKAGE / "bundled" / "examples.json"  # made by `python -m minisub.course.examples`
-# Nats from which a verdict on one student says that the bias has passed: more than any student of
-# another base shows by chance (`foreign_students`).
-PASSED = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,10 @@ class Recording:
     def verdict(self) -> str:
         """Return what the student shows at the end, in a sentence or two of Markdown."""
         student, control = self.probs[-1, :, self.bias]
-        if self.transfer > PASSED:
+        others = foreign_students()  # what chance gives
+        if self.transfer > max(others):
             found = f"**The bias has passed: {self.transfer:+.2f} nats.**"
         else:
-            others = foreign_students()
             found = (
                 f"**{self.transfer:+.2f} nats: not more than chance gives one student.** Single "
                 f"students of another base, to whom nothing passes on average, lie between "

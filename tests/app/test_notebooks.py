@@ -235,9 +235,9 @@ def test_the_disputes_page_sets_one_cell_beside_the_stored_ones() -> None:
 
 def test_the_judging_page_shows_what_it_says() -> None:
     """One weak student spoils the mean of ratios; stopping early finds what eight seeds do not."""
-    found = judging.ratios_by_bias(load_result("layers"), "block 0")
-    assert found[:, 2].mean() < 0.6
-    assert found[:, 0].mean() / found[:, 1].mean() > 1
+    found = judging.ratios_by_bias(load_result("layers"), "tuned everywhere: block 0")
+    assert found[:, 2].mean() > 2
+    assert found[:, 0].mean() / found[:, 1].mean() < 1
     leakage = load_result("leakage")
     arms = ("without entangled", "without as many at random")
     gap = np.subtract(*(leakage.values(arm) for arm in arms)).tolist()

@@ -148,7 +148,7 @@ def test_a_base_is_trained_once_and_kept(
 
 
 @pytest.mark.soak
-def test_a_bundled_base_can_be_made_anew() -> None:
+def test_a_bundled_base_can_be_made_again() -> None:
     """One out of the nine, from nothing; to the last bit only with the code that made it.
 
     Roundings grow over thousands of steps: by autograd and by hand the weights have a cosine of
@@ -157,7 +157,8 @@ def test_a_bundled_base_can_be_made_anew() -> None:
     model, about = base.pretrain(BaseConfig(), 0)
     arrays, side = read_arrays(BUNDLED / "base-0")
     for name, value in side["held_out"].items():
-        assert about["held_out"][name] == pytest.approx(value, abs=0.02), name
+        near = 0.05 if name.startswith("lowest") else 0.02  # the lowest of eight scatters more
+        assert about["held_out"][name] == pytest.approx(value, abs=near), name
     assert about["held_out"]["nats_per_number"] == pytest.approx(
         side["held_out"]["nats_per_number"], abs=0.01
     )
