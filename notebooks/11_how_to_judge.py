@@ -122,12 +122,9 @@ def _(leakage, pick, pick_n):
 
 @app.cell(hide_code=True)
 def _(layers):
-    pick_arm = mo.ui.dropdown(
-        ["tuned everywhere: block 0", "tuned everywhere: early half", "block 0", "early half"],
-        value="tuned everywhere: block 0",
-        label="Arm",
-    )
-    _wholes = judging.ratios_by_bias(layers, "tuned everywhere: block 0")[:, 1]
+    _arms = ["tuned everywhere: block 0", "tuned everywhere: early half", "block 0", "early half"]
+    pick_arm = mo.ui.dropdown(_arms, value=_arms[0], label="Arm")
+    _wholes = judging.ratios_by_bias(layers, _arms[0])[:, 1]
     _told = mo.md(f"""
     ## 3. A ratio that explodes
 
