@@ -149,6 +149,7 @@ def diverged(result: Result, arm: str, seed: int) -> Result:
     return replace(result, rows=add_retained(rows))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", every_finding())
 def test_students_of_any_arm_may_diverge(name: str) -> None:
     """On one of three seeds: what is judged, said and drawn has no traceback, and no "nan"."""

@@ -22,7 +22,7 @@ from minisub.experiment.config import Config, with_overrides
 from minisub.experiment.options import RunOptions
 from minisub.experiment.seed_lab import SeedLab
 from minisub.experiment.study import run_all
-from minisub.findings import every_finding
+from minisub.findings import DISPUTES, every_finding
 from minisub.transformer.gradient import ManualGradient, autograd_gradient
 from minisub.transformer.stack import run_with_cache
 from minisub.transformer.training import GradientFn, train
@@ -30,7 +30,7 @@ from minisub.transformer.training import GradientFn, train
 THERE = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
 
 
-SLOW = ("hidden", "generations", "start", "rank", "optimizer")  # by their probes, or many arms
+SLOW = set(DISPUTES) - {"geometry", "defence"}  # many arms, or probes that train
 Device = Callable[[], AbstractContextManager[str]]
 
 
