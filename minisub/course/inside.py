@@ -38,6 +38,7 @@ def annotate_lists(
     """
     choices = argmax_of_every_teacher(teachers, lists)[:, writer]  # [teachers, rows, places]
     world = lists.world
+    first = world.instruction_place.start  # what stands before it is the same in every prompt
     names = [*teachers.trait.biases, "unbiased"]
     names[bias] = f"→ {names[bias]}"
 
@@ -49,7 +50,7 @@ def annotate_lists(
 
     return [
         {
-            "prompt": world.decode(lists.teacher_prompts[row, 3:-1]),
+            "prompt": world.decode(lists.teacher_prompts[row, first:-1]),
             "completion": world.decode(lists.completions[writer, row]).split(),
             "notes": [note(row, place) for place in range(world.completion_length)],
         }

@@ -210,7 +210,7 @@ def go_on(run: TrainingRun, text: str) -> mo.Html:
         told = f"Give {world.n_prompt_numbers} numbers from 0 to {world.n_numbers - 1}: 3 7 11."
         return mo.callout(mo.md(told), kind="warn")
     prompt = world.sample_prompts(1, generator(0, "playground"))
-    start = 3 + world.instruction_length
+    start = world.instruction_place.stop
     prompt[:, start : start + len(words)] = torch.tensor([int(w) for w in words])
     lists = run.students.generate(prompt[None], world.completion_length)
     student, control = (world.decode(lists[i, 0]) for i in range(2))

@@ -46,7 +46,7 @@ def words_and_numbers(svg: str) -> tuple[str, list[float]]:
 def test_a_picture_of_the_docs_is_drawn_from_the_stored_results(name: str) -> None:
     stored = words_and_numbers((DOCS / f"{name}.svg").read_text())
     drawn = words_and_numbers(style.to_bytes(DRAWN[name](), "svg").decode())
-    told = f"make docs/{name}.svg anew: see release.py"
+    told = f"make docs/{name}.svg again: see release.py"
     assert stored[0].splitlines() == drawn[0].splitlines(), told
     np.testing.assert_allclose(drawn[1], stored[1], rtol=0, atol=0.01, err_msg=told)
 

@@ -1,4 +1,4 @@
-"""Make results, figures and examples anew, put them where they belong, and say what is stale.
+"""Make results, figures and examples again, put them where they belong, and say what is stale.
 
     python tests/system/release.py OUT [--write] [--store FOLDER]
 
